@@ -1,1 +1,372 @@
-//! Placeholder.
+//! JSON of the HTTP API. Times are RFC 3339 UTC, durations whole seconds, keys OpenSSH one-liners.
+//! Requests refuse unknown fields: a misspelt wish must not be ignored.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{Environment, Principal, UserName};
+use crate::time::Timestamp;
+
+pub use problem::{Hint, HintChange, PolicyReason, Problem, ProblemType};
+
+mod problem;
+
+/// Label of the nonce: `base64url(SHA-256(label, session public key text))`.
+pub const NONCE_LABEL: &[u8] = b"jit-ssh/nonce/v1\0";
+
+/// Largest request body the server reads, bytes.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What was shown besides the ID token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecondFactor {
+    /// A one-use recovery code.
+    RecoveryCode,
+    /// A time-based code (RFC 6238).
+    Totp,
+}
+
+/// `GET /v1/discovery`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discovery {
+    /// OpenID providers that may be used, the default first.
+    pub issuers: Vec<DiscoveredIssuer>,
+    /// Environments, by name.
+    pub environments: Vec<DiscoveredEnvironment>,
+    /// The transparency log.
+    pub log: DiscoveredLog,
+    /// The server's clock, to notice a skew.
+    pub server_time: Timestamp,
+    /// Version of the server program.
+    pub version: String,
+}
+
+/// One OpenID provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveredIssuer {
+    /// Issuer URL, exactly as in its tokens.
+    pub issuer: String,
+    /// Our client id there.
+    pub client_id: String,
+    /// Scopes to ask for.
+    pub scopes: Vec<String>,
+}
+
+/// One environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveredEnvironment {
+    /// Its name.
+    pub name: Environment,
+    /// Its CA key.
+    pub ca_public_key: String,
+    /// Host patterns for ssh_config (`*.prod.example.com`).
+    pub host_patterns: Vec<String>,
+    /// Login names asked for when none is named.
+    pub default_principals: Vec<Principal>,
+    /// Length of the window asked for when none is named.
+    pub default_duration_seconds: u64,
+    /// Longest window anybody may get.
+    pub duration_seconds_max: u64,
+}
+
+/// The transparency log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveredLog {
+    /// Its name.
+    pub origin: String,
+    /// Verifier key (C2SP vkey text).
+    pub verifier_key: String,
+    /// Upper part of every serial.
+    pub epoch: u32,
+}
+
+/// `POST /v1/sessions`. Exactly one of `totp` and `recovery_code`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenSession {
+    /// The ID token (JWT).
+    pub id_token: String,
+    /// The key whose digest is the token's nonce; Ed25519, OpenSSH one-line text.
+    pub session_public_key: String,
+    /// Six ASCII digits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub totp: Option<String>,
+    /// One of the codes shown at enrolment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recovery_code: Option<String>,
+}
+
+/// Answer to [`OpenSession`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionOpened {
+    /// Bearer token, base64url of 256 random bits.
+    pub token: String,
+    /// Who signed in.
+    pub user: UserName,
+    /// End of the session.
+    pub expires_at: Timestamp,
+}
+
+/// `GET /v1/sessions/current`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionStatus {
+    /// Who is signed in.
+    pub user: UserName,
+    /// End of the session.
+    pub expires_at: Timestamp,
+    /// When the second factor was shown.
+    pub second_factor_at: Timestamp,
+    /// Certificates of this person that are live and not revoked.
+    pub certificates: Vec<LiveCertificate>,
+    /// The server's clock.
+    pub server_time: Timestamp,
+}
+
+/// A certificate that still opens doors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveCertificate {
+    /// Serial.
+    pub serial: u64,
+    /// Environment.
+    pub environment: Environment,
+    /// Login names.
+    pub principals: Vec<Principal>,
+    /// First moment outside.
+    pub valid_before: Timestamp,
+}
+
+/// `DELETE /v1/sessions/current`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionClosed {
+    /// Serials revoked with it.
+    pub revoked: Vec<u64>,
+}
+
+/// `POST /v1/totp`: begins an enrolment. A person who has a factor shows it, or two tickets.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BeginEnrolment {
+    /// The ID token (JWT).
+    pub id_token: String,
+    /// See [`OpenSession::session_public_key`].
+    pub session_public_key: String,
+    /// Tickets from administrators.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tickets: Vec<String>,
+    /// A code of the factor to be replaced.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub totp: Option<String>,
+    /// A recovery code instead.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recovery_code: Option<String>,
+}
+
+/// Answer to [`BeginEnrolment`].
+#[derive(Clone, Deserialize, Serialize)]
+pub struct EnrolmentBegun {
+    /// `otpauth://totp/…` for the QR code. A secret: shown once, never logged.
+    pub otpauth_uri: String,
+}
+
+impl std::fmt::Debug for EnrolmentBegun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EnrolmentBegun(secret)")
+    }
+}
+
+/// `POST /v1/totp/confirm`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmEnrolment {
+    /// The same ID token as in [`BeginEnrolment`].
+    pub id_token: String,
+    /// The same session key.
+    pub session_public_key: String,
+    /// First code of the new seed.
+    pub totp: String,
+}
+
+/// Answer to [`ConfirmEnrolment`].
+#[derive(Clone, Deserialize, Serialize)]
+pub struct EnrolmentConfirmed {
+    /// Ten one-use codes. Secrets: shown once, never logged.
+    pub recovery_codes: Vec<String>,
+}
+
+impl std::fmt::Debug for EnrolmentConfirmed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EnrolmentConfirmed(secret)")
+    }
+}
+
+/// `POST /v1/totp/tickets`: an administrator lets `user` enrol.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueTicket {
+    /// Whom it is for.
+    pub user: UserName,
+}
+
+/// Answer to [`IssueTicket`].
+#[derive(Clone, Deserialize, Serialize)]
+pub struct TicketIssued {
+    /// To be handed to the person. A secret.
+    pub ticket: String,
+    /// Last moment of use.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for TicketIssued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TicketIssued(secret)")
+    }
+}
+
+/// `POST /v1/certificates`. Texts, not parsed names: a bad one is answered with its field.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestCertificate {
+    /// Environment.
+    pub environment: String,
+    /// Login names; empty means the environment's defaults.
+    #[serde(default)]
+    pub principals: Vec<String>,
+    /// Length of the window; none means the environment's default.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub duration_seconds: Option<u64>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Ticket of another system.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ticket: Option<String>,
+    /// Subject key, OpenSSH one-line text.
+    pub public_key: String,
+    /// The client's name for this request: 16 to 64 characters of `[A-Za-z0-9_-]`.
+    pub request_id: String,
+}
+
+/// Answer to [`RequestCertificate`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedCertificate {
+    /// OpenSSH one-line certificate.
+    pub certificate: String,
+    /// Serial: upper part of the log's epoch, lower part the index of the record.
+    pub serial: u64,
+    /// Environment.
+    pub environment: Environment,
+    /// Login names.
+    pub principals: Vec<Principal>,
+    /// Key id.
+    pub key_id: String,
+    /// First moment inside.
+    pub valid_after: Timestamp,
+    /// First moment outside.
+    pub valid_before: Timestamp,
+    /// Policies that permitted it.
+    pub policies: Vec<String>,
+    /// Inclusion proof of its record: `c2sp.org/tlog-proof@v1` text, `extra` is the leaf.
+    pub receipt: String,
+    /// The server's clock.
+    pub server_time: Timestamp,
+}
+
+/// `POST /v1/revocations`: exactly one of `serial` and `mine`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revoke {
+    /// One certificate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub serial: Option<u64>,
+    /// All live certificates of the caller in this environment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mine: Option<String>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+}
+
+/// Answer to [`Revoke`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// Serials revoked now; empty when all were already.
+    pub serials: Vec<u64>,
+    /// Index of the record.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub index: Option<u64>,
+}
+
+/// `GET /v1/audit` query. All filters must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditQuery {
+    /// User name, or `issuer#sub`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub person: Option<String>,
+    /// `prod/deploy`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub account: Option<String>,
+    /// Environment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub environment: Option<String>,
+    /// Type of event (`certificate-issued`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kind: Option<String>,
+    /// Not before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Timestamp>,
+    /// Before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<Timestamp>,
+    /// A certificate's serial.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub serial: Option<u64>,
+    /// Records of index `from` and later.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from: Option<u64>,
+    /// At most so many, 1 to 1000.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub limit: Option<u32>,
+}
+
+/// Answer to [`AuditQuery`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditPage {
+    /// Records by ascending index.
+    pub records: Vec<AuditRecord>,
+    /// `from` of the next page, when there may be more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<u64>,
+}
+
+/// One record that can be verified alone: leaf, opening and inclusion proof.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// Index in the log.
+    pub index: u64,
+    /// Time of the leaf.
+    pub time: Timestamp,
+    /// Type of event.
+    pub kind: String,
+    /// Serial of the certificate it issued.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub serial: Option<u64>,
+    /// The event for reading; what was hashed is in `opening`.
+    pub event: serde_json::Value,
+    /// What the leaf commits to.
+    pub opening: AuditOpening,
+    /// `c2sp.org/tlog-proof@v1` text whose `extra` is the leaf.
+    pub receipt: String,
+}
+
+/// What a leaf commits to; all base64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditOpening {
+    /// Event bytes as hashed.
+    pub event: String,
+    /// 32 bytes.
+    pub salt: String,
+    /// To-be-signed certificate, where one was issued.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub precertificate: Option<String>,
+}

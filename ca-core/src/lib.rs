@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod api;
 pub mod certificate;
+pub mod digest;
 pub mod event;
 pub mod name;
 pub mod time;
