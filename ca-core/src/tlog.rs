@@ -1,5 +1,0 @@
-//! Placeholder.
-pub mod leaf;
-pub mod hash;
-pub mod proof;
-pub mod tree;
