@@ -6,10 +6,11 @@
 
 use super::hash::{EMPTY_ROOT, Hash, node_hash};
 
-/// Most leaves in a tree: with more, a proof could need more than [`HASHES_MAX`] hashes.
-pub const SIZE_MAX: u64 = 1 << 63;
+/// Most leaves in a tree: with more, a consistency proof (one hash for each level and one for the
+/// older tree) could need more than [`HASHES_MAX`] hashes.
+pub const SIZE_MAX: u64 = 1 << 62;
 
-/// Most hashes in any proof.
+/// Most hashes in any proof, as C2SP tlog-witness has it.
 pub const HASHES_MAX: usize = 63;
 
 /// Why a proof does not hold.

@@ -9,7 +9,7 @@ use super::hash::{EMPTY_ROOT, Hash, node_hash};
 use super::proof::{self, SIZE_MAX, Subtree, fold};
 
 /// A tree reduced to the roots of its complete subtrees ("compact range from zero"), largest and
-/// leftmost first, one for each one-bit of the size: at most 63 hashes.
+/// leftmost first, one for each one-bit of the size: at most 62 hashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawPeaks")]
 pub struct Peaks {
@@ -93,13 +93,13 @@ impl Peaks {
         &self.hashes
     }
 
-    /// RFC 6962 Merkle tree hash of the whole tree. At most 62 hashings.
+    /// RFC 6962 Merkle tree hash of the whole tree. At most 61 hashings.
     #[must_use]
     pub fn root(&self) -> Hash {
         fold(&self.hashes).unwrap_or(EMPTY_ROOT)
     }
 
-    /// Appends one leaf, given by its leaf hash. One hashing on average, at most 63.
+    /// Appends one leaf, given by its leaf hash. One hashing on average, at most 62.
     ///
     /// # Errors
     ///

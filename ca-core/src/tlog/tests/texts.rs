@@ -1,5 +1,7 @@
 //! Notes, checkpoints and receipts: what is accepted, what is refused, and that nothing panics.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 use super::{Tree, key_called, log_key, numbered_leaves};
@@ -79,18 +81,14 @@ fn a_note_has_one_shape() {
         format!("{good}\n"),
         format!("{good}junk\n"),
         good.replace('\u{2014}', "-"),
-        good.replace("= ", "="),
+        good.replace("2026a ", "2026a"),
+        good.replace("2026a ", "2026a  "),
         good.replace("log.example", "log+example"),
         good.replace("log.example", "log\u{a0}example"),
         format!("{good}\u{2014} short AAAAAA==\n"),
     ] {
-        if bad != good {
-            assert_eq!(
-                note::open(&bad, &keys),
-                Err(NoteError::Malformed),
-                "{bad:?}"
-            );
-        }
+        let outcome = note::open(&bad, &keys);
+        assert_eq!(outcome, Err(NoteError::Malformed), "{bad:?}");
     }
     let carriage = good.replace("text", "te\rxt");
     assert_eq!(note::open(&carriage, &keys), Err(NoteError::Control));
@@ -109,7 +107,8 @@ fn notes_are_bounded_but_many_signatures_are_accepted() {
     let keys = [verifier];
     let note = |lines: usize| format!("text\n\n{}", line.repeat(lines));
     assert_eq!(note::open(&note(SIGNATURES_MAX), &keys), Ok("text\n"));
-    let found = note::open(&note(SIGNATURES_MAX + 1), &keys);
+    let crowded = note(SIGNATURES_MAX + 1);
+    let found = note::open(&crowded, &keys);
     assert_eq!(found, Err(NoteError::TooManySignatures));
     let long = "a".repeat(note::NOTE_LENGTH_MAX);
     assert_eq!(
@@ -130,16 +129,11 @@ fn verifier_keys_and_names_are_read_strictly() {
     );
     let other_name = text.replace("2026a", "2026b").parse::<VerifierKey>();
     assert_eq!(other_name, Err(VerifierKeyError::Id));
-    let cosigner = text
-        .replace("+AQ", "+BA")
-        .replace("+AX", "+BH")
-        .replace("+AZ", "+BJ");
-    if cosigner != text {
-        assert_eq!(
-            cosigner.parse::<VerifierKey>(),
-            Err(VerifierKeyError::Algorithm { found: 4 })
-        );
-    }
+    let mut key = vec![4];
+    key.extend_from_slice(verifier.public().as_bytes());
+    let cosigner = format!("{}+00000000+{}", verifier.name(), STANDARD.encode(key));
+    let outcome = cosigner.parse::<VerifierKey>();
+    assert_eq!(outcome, Err(VerifierKeyError::Algorithm { found: 4 }));
     for bad in [
         "",
         "+",
