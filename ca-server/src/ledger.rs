@@ -19,9 +19,7 @@ use ca_core::tlog::receipt::{Receipt, ReceiptError};
 use ca_core::tlog::tree::Batch as Tree;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::Clock;
-use crate::high_water::HighWater;
-use crate::issuance::Prepared;
+use crate::recordable::Recordable;
 use crate::state::State;
 use crate::store::{Record, Store, StoreError};
 
@@ -42,23 +40,6 @@ pub const BATCH_MAX: usize = 512;
 
 /// Decisions that may wait; more are answered [`CommitError::Busy`].
 pub const QUEUE_MAX: usize = 4096;
-
-/// Something that happened, and what the log says about it.
-pub trait Recordable: Send + 'static {
-    /// The event to record. Called once, when the decision has been made.
-    fn event(&self) -> Event;
-
-    /// The to-be-signed certificate, where one is issued.
-    fn precertificate(&self) -> Option<&[u8]> {
-        None
-    }
-}
-
-impl Recordable for Event {
-    fn event(&self) -> Event {
-        self.clone()
-    }
-}
 
 /// The place in the log that a decision will get, and the time it is made at.
 #[derive(Clone, Copy, Debug)]
@@ -355,6 +336,3 @@ fn refused<E>(why: E, outcome: &Outcome) -> CommitError<E> {
 fn send<T>(tell: oneshot::Sender<T>, value: T) {
     drop(tell.send(value));
 }
-
-#[expect(unused, reason = "names used by the submodules through super")]
-type _Names = (Clock, HighWater, Prepared);

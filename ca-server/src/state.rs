@@ -97,6 +97,8 @@ pub struct Certificate {
     pub valid_before: Timestamp,
     /// The client's name for its request.
     pub request_id: String,
+    /// The session it was issued through.
+    pub session: Digest,
 }
 
 /// A request that was already answered with a certificate.
@@ -257,6 +259,7 @@ impl State {
                 principals: issued.asked.principals.clone(),
                 valid_before,
                 request_id: issued.request_id.clone(),
+                session: issued.session,
             },
         );
     }
