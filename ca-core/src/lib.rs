@@ -10,5 +10,7 @@ pub mod api;
 pub mod certificate;
 pub mod event;
 pub mod name;
+pub mod serial;
 pub mod time;
 pub mod tlog;
+mod wire;
