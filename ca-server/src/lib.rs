@@ -1,1 +1,7 @@
-//! x
+//! The authority as a library: decisions, record, adapters, use cases and edges, so that tests can
+//! drive each alone.
+
+pub mod authn;
+pub mod dev;
+pub mod identity;
+pub mod seal;
