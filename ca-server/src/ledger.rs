@@ -25,6 +25,7 @@ use crate::store::{Record, Store, StoreError};
 
 pub use key::LogKey;
 pub use open::{OpenError, Opened};
+pub use reading::Shown;
 
 mod edge;
 mod key;
