@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use ca_core::digest::Digest;
 use ca_core::event::{Attempt, CaKeyAdded, Event, PolicyLoaded, Refused};
 use ca_core::name::{Environment, UserName};
@@ -16,7 +15,7 @@ use crate::clock::Clock;
 use crate::environment::EnvironmentRules;
 use crate::identity::Providers;
 use crate::ledger::{CommitError, Ledger, Refusal, Turn};
-use crate::policy::PolicySet;
+use crate::policy_files::PolicyFiles;
 use crate::seal::SealKey;
 use crate::signer::Signer;
 use crate::state::State;
@@ -81,7 +80,7 @@ pub struct Ca {
     /// OpenID providers.
     pub providers: Providers,
     /// The set in force.
-    pub policies: Arc<ArcSwap<PolicySet>>,
+    pub policies: PolicyFiles,
     /// By name.
     pub environments: BTreeMap<Environment, Signing>,
     /// The rest.
@@ -126,7 +125,7 @@ impl Ca {
     ///
     /// [`Failure`] when it could not be recorded.
     pub async fn record_policies(&self) -> Result<(), Failure> {
-        let set = self.policies.load_full();
+        let set = self.policies.current();
         let policy_digest = Digest::from_bytes(set.digest());
         let policies = u32::try_from(set.policies().len()).unwrap_or(u32::MAX);
         let loaded = self.ledger.commit(move |state, _| {

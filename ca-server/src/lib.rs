@@ -22,4 +22,5 @@ pub mod signer;
 pub mod audit;
 pub mod ca;
 // edges
+pub mod command;
 pub mod dev;

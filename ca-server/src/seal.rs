@@ -33,13 +33,15 @@ const LABEL: &[u8] = b"jit-ssh/seal/v1\0";
 /// Largest key file read, bytes.
 const KEY_FILE_BYTES_MAX: u64 = 256;
 
-/// The key that seals seeds. Wiped when dropped; has no `Debug` on purpose.
-#[expect(
-    missing_debug_implementations,
-    reason = "a secret must not be printable"
-)]
+/// The key that seals seeds. Wiped when dropped; `Debug` does not show it.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct SealKey([u8; KEY_BYTES]);
+
+impl std::fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealKey(secret)")
+    }
+}
 
 /// Why sealing or opening failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -23,7 +23,7 @@ impl Ca {
             .map_err(|(field, detail)| Failure::Invalid { field, detail })?;
         let asked =
             serde_json::to_string(&query).map_err(|error| Failure::Internal(error.to_string()))?;
-        let policies = self.policies.load_full();
+        let policies = self.policies.current();
         let (users, groups) =
             (self.settings.on_call_users.clone(), self.settings.on_call_groups.clone());
         let read = self.ledger.commit(move |state, turn| {
@@ -38,7 +38,7 @@ impl Ca {
             };
             permitted(&policies, &question, (Attempt::Audit, &actor, caller))?;
             let by = actor.person().clone();
-            Ok(Event::AuditRead(AuditRead { by, query: asked, source: caller.source }))
+            Ok::<_, Refusal<Failure>>(Event::AuditRead(AuditRead { by, query: asked, source: caller.source }))
         });
         read.await?;
         let ledger = self.ledger.clone();

@@ -51,7 +51,7 @@ impl Ca {
         caller: Caller,
         body: RequestCertificate,
     ) -> Result<IssuedCertificate, Failure> {
-        let policies = self.policies.load_full();
+        let policies = self.policies.current();
         let (ca, nonce) = (Arc::clone(&self), random()?);
         let set = Arc::clone(&policies);
         let committed = self.ledger.commit(move |state, turn| {

@@ -117,7 +117,7 @@ impl Ca {
             let person = person.clone();
             let recovery_codes = digests;
             let event = TotpConfirmed { person, generation, totp_step, recovery_codes, source };
-            Ok(Event::TotpConfirmed(event))
+            Ok::<_, Refusal<Failure>>(Event::TotpConfirmed(event))
         });
         confirmed.await?;
         let recovery_codes = codes.iter().map(|code| code.to_string()).collect();
@@ -136,7 +136,7 @@ impl Ca {
     ) -> Result<api::TicketIssued, Failure> {
         let ticket = random_token()?;
         let digest = Digest::of(ticket.as_bytes());
-        let policies = self.policies.load_full();
+        let policies = self.policies.current();
         let (users, groups) =
             (self.settings.on_call_users.clone(), self.settings.on_call_groups.clone());
         let issued = self.ledger.commit(move |state, turn| {
@@ -150,7 +150,7 @@ impl Ca {
                 facts: access::facts(&actor, caller.source, on_call, turn.now()),
             };
             super::audit::permitted(&policies, &question, (Attempt::Ticket, &actor, caller))?;
-            Ok(Event::TicketIssued(TicketIssued {
+            Ok::<_, Refusal<Failure>>(Event::TicketIssued(TicketIssued {
                 by: actor.person().clone(),
                 user: body.user.clone(),
                 ticket: digest,

@@ -86,7 +86,7 @@ impl Ca {
                 .collect();
             let person = actor.person().clone();
             let session = caller.session;
-            Ok(Event::SessionClosed(SessionClosed { person, session, serials }))
+            Ok::<_, Refusal<Failure>>(Event::SessionClosed(SessionClosed { person, session, serials }))
         });
         match closed.await?.into_inner() {
             Event::SessionClosed(closed) => Ok(api::SessionClosed { revoked: closed.serials }),

@@ -31,7 +31,7 @@ impl Ca {
     pub async fn revoke(&self, caller: Caller, body: Revoke) -> Result<Revoked, Failure> {
         let target = self.target(&body)?;
         let reason = reason(body.reason)?;
-        let policies = self.policies.load_full();
+        let policies = self.policies.current();
         let (users, groups) =
             (self.settings.on_call_users.clone(), self.settings.on_call_groups.clone());
         let revoked = self.ledger.commit(move |state, turn| {

@@ -98,7 +98,12 @@ impl LogKey {
 }
 
 fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new(&(*key).into());
+    // One block of 64 bytes, padded with zeros: what HMAC does with a shorter key (RFC 2104 §2).
+    let mut block = Zeroizing::new([0; 64]);
+    for (to, from) in block.iter_mut().zip(key) {
+        *to = *from;
+    }
+    let mut mac = <Hmac<Sha256> as KeyInit>::new(&(*block).into());
     for part in parts {
         mac.update(part);
     }

@@ -128,7 +128,8 @@ impl Ledger {
                 refusal: false,
             }),
             release: Box::new(move |outcome| {
-                drop(tell.send(matches!(outcome, super::Outcome::Durable(Some(_)))));
+                let durable = matches!(outcome, super::Outcome::Durable(Some(_)));
+                tell.send(durable).unwrap_or_default();
             }),
         });
         let queued = opened.ledger.queue.try_send(job).is_ok();
@@ -152,8 +153,9 @@ impl Ledger {
     ) -> Result<Opened, OpenError> {
         let head = store.head()?;
         let mark = high_water.read()?;
+        let mark_size = mark.as_ref().map(|mark| mark.size);
         let (Some(head), Some(mark)) = (head, mark) else {
-            return Err(missing(head.as_ref(), mark.map(|mark| mark.size)));
+            return Err(missing(head.as_ref(), mark_size));
         };
         let rollback = |what| OpenError::Rollback {
             what,
