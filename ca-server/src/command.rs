@@ -1,0 +1,3 @@
+//! What the subcommands of `ca-server` do, one file each.
+
+pub mod policy;
