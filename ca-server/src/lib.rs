@@ -1,4 +1,5 @@
 //! The authority. The module list is the table of contents, lowest layer first.
 
 pub mod clock;
+pub mod high_water;
 pub mod store;
