@@ -6,7 +6,7 @@ use ca_core::time::Timestamp;
 use ca_core::tlog::hash::Hash;
 
 #[cfg(test)]
-pub mod conformance;
+pub(crate) mod conformance;
 #[doc(hidden)]
 pub mod faulty;
 pub mod sled;

@@ -10,6 +10,7 @@ mod find;
 mod layout;
 mod postings;
 mod tree;
+mod write;
 
 use std::io;
 use std::path::Path;
@@ -19,11 +20,11 @@ use arc_swap::ArcSwap;
 
 use self::disk::Disk;
 use self::layout::{
-    Cursor, FORMAT, FORMAT_KEY, HEAD_KEY, POINTER_KEY, damaged, decode_head, encode_head,
-    encode_records, parts, postings_prefix, record_prefix, secret_prefix, snapshot_prefix,
-    tile_prefix,
+    Cursor, FORMAT, FORMAT_KEY, HEAD_KEY, POINTER_KEY, Pointer, damaged, decode_head, parts,
+    secret_prefix, snapshot_prefix, tile_prefix,
 };
-use self::postings::{BLOCK, Mark, encode_block, marks};
+use self::postings::{Mark, marks};
+use self::write::Writes;
 use super::{Batch, Found, FullTile, Head, Record, Search, Store, StoreError, TILE_WIDTH};
 use ca_core::tlog::hash::Hash;
 
@@ -99,7 +100,9 @@ impl Current {
 impl std::fmt::Debug for SledStore {
     // sled's own would print every record.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SledStore").field("disk", &self.disk).finish_non_exhaustive()
+        f.debug_struct("SledStore")
+            .field("disk", &self.disk)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,7 +122,7 @@ impl SledStore {
         let mut format = ::sled::Batch::default();
         format.insert(FORMAT_KEY, FORMAT);
         store
-            .write(format, reserve_bytes_of(FORMAT))
+            .write(format, FORMAT.len())
             .map_err(|error| content(folder, error))?;
         Ok(store)
     }
@@ -165,7 +168,9 @@ impl SledStore {
     fn recover(&self) -> Result<(), StoreError> {
         let format = self.tree.get(FORMAT_KEY).map_err(tree::unread)?;
         if format.as_deref() != Some(FORMAT) {
-            return Err(damaged("not a store of this program, or never completely created"));
+            return Err(damaged(
+                "not a store of this program, or never completely created",
+            ));
         }
         let head = self.tree.get(HEAD_KEY).map_err(tree::unread)?;
         let head = head.map(|bytes| decode_head(&bytes)).transpose()?;
@@ -198,11 +203,6 @@ impl SledStore {
         let bytes = self.tree.get(POINTER_KEY).map_err(tree::unread)?;
         bytes.map(|bytes| Pointer::decode(&bytes)).transpose()
     }
-}
-
-/// Bytes of values for the check of room.
-fn reserve_bytes_of(value: &[u8]) -> usize {
-    value.len()
 }
 
 fn refused(folder: &Path, error: io::Error) -> OpenError {
@@ -339,71 +339,5 @@ impl SledStore {
     }
 }
 
-/// Where the newest snapshot is. Two generations take turns.
-#[derive(Clone, Copy)]
-struct Pointer {
-    generation: u8,
-    crc: u32,
-}
-
-impl Pointer {
-    fn encode(self) -> Vec<u8> {
-        let mut bytes = vec![self.generation];
-        bytes.extend(self.crc.to_be_bytes());
-        bytes
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
-        let mut cursor = Cursor(bytes);
-        let [generation] = cursor.array()?;
-        let crc = u32::from_be_bytes(cursor.array()?);
-        cursor.end()?;
-        Ok(Self { generation, crc })
-    }
-}
-
-/// The writes of one batch.
-#[derive(Default)]
-struct Writes {
-    batch: ::sled::Batch,
-    bytes: usize,
-}
-
-impl Writes {
-    /// The writes, and what readers see once they are durable.
-    fn of(batch: &Batch, current: &Current) -> (Self, Current) {
-        let mut writes = Self::default();
-        let mut next = current.clone();
-        for (first, run) in encode_records(current.size(), &batch.records) {
-            writes.put(&record_prefix(first), &run);
-        }
-        let mut block = current.full_blocks();
-        for record in &batch.records {
-            next.open.push(marks(record));
-            if next.open.len() == BLOCK {
-                for (bucket, value) in encode_block(&next.open) {
-                    writes.put(&postings_prefix(bucket, block), &value);
-                }
-                next.open.clear();
-                block = block.saturating_add(1);
-            }
-        }
-        for tile in &batch.tiles {
-            let hashes: Vec<u8> = tile.hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
-            writes.put(&tile_prefix(tile.level, tile.index), &hashes);
-        }
-        writes.batch.insert(HEAD_KEY, encode_head(&batch.head));
-        next.head = Some(batch.head);
-        (writes, next)
-    }
-
-    fn put(&mut self, prefix: &[u8], value: &[u8]) {
-        self.bytes = self.bytes.saturating_add(value.len());
-        for (key, piece) in parts(prefix, value) {
-            self.batch.insert(key, piece);
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;

@@ -68,7 +68,7 @@ impl Disk {
     /// times: alone, and whenever its page is rewritten.
     pub(super) fn require_room(&self, bytes: usize) -> Result<(), StoreError> {
         let free = nix::sys::statvfs::statvfs(&self.folder)
-            .map(|disk| u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size()))
+            .map(|disk| disk.blocks_available().saturating_mul(disk.fragment_size()))
             .map_err(|error| StoreError::Unknown(format!("free space: {error}")))?;
         let written = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(5);
         let needed = self.reserve_bytes.saturating_add(written);
@@ -80,10 +80,17 @@ impl Disk {
 
     /// Returns when everything written to `tree` would survive a power cut.
     pub(super) fn barrier(&self, tree: &::sled::Tree) -> Result<(), StoreError> {
-        tree.flush().map_err(|error| self.fail(&format!("flush: {error}")))?;
+        tree.flush()
+            .map_err(|error| self.fail(&format!("flush: {error}")))?;
         self.log
             .sync_data()
             .map_err(|error| self.fail(&format!("fdatasync of {LOG:?}: {error}")))
+    }
+
+    /// Lets every barrier end at `file` instead.
+    #[cfg(test)]
+    pub(super) fn break_barrier(&mut self, file: File) {
+        self.log = file;
     }
 
     /// Makes the names of new files in the folder durable.

@@ -71,7 +71,8 @@ impl Matching {
         (rarest, others): (Mark, &[Mark]),
     ) -> Result<(), StoreError> {
         let full = current.full_blocks();
-        let blocks = self.range.start / BLOCK_RECORDS..full.min(self.range.end.div_ceil(BLOCK_RECORDS));
+        let blocks =
+            self.range.start / BLOCK_RECORDS..full.min(self.range.end.div_ceil(BLOCK_RECORDS));
         if blocks.is_empty() {
             return Ok(());
         }
@@ -110,7 +111,10 @@ impl Matching {
             hits.retain(|position| more.binary_search(position).is_ok());
         }
         let first = block.saturating_mul(BLOCK_RECORDS);
-        self.add(hits.into_iter().map(|position| first.saturating_add(position.into())));
+        self.add(
+            hits.into_iter()
+                .map(|position| first.saturating_add(position.into())),
+        );
         Ok(())
     }
 
@@ -126,7 +130,8 @@ impl Matching {
     fn add(&mut self, hits: impl Iterator<Item = u64>) {
         let room = self.enough.saturating_sub(self.indexes.len());
         let range = self.range.clone();
-        self.indexes.extend(hits.filter(|index| range.contains(index)).take(room));
+        self.indexes
+            .extend(hits.filter(|index| range.contains(index)).take(room));
     }
 }
 
@@ -141,7 +146,9 @@ fn first_at(tree: &Tree, mut range: Range<u64>, time: Timestamp) -> Result<u64, 
     while range.start < range.end {
         let middle = range.start + (range.end - range.start) / 2;
         let found = tree::records(tree, middle..middle.saturating_add(1))?;
-        let record = found.first().ok_or_else(|| damaged("a record is missing"))?;
+        let record = found
+            .first()
+            .ok_or_else(|| damaged("a record is missing"))?;
         if leaf_time(&record.leaf) < time {
             range.start = middle.saturating_add(1);
         } else {

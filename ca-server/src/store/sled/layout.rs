@@ -127,6 +127,29 @@ pub(super) fn decode_head(bytes: &[u8]) -> Result<Head, StoreError> {
     Ok(head)
 }
 
+/// Where the newest snapshot is. Two generations take turns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pointer {
+    pub(super) generation: u8,
+    pub(super) crc: u32,
+}
+
+impl Pointer {
+    pub(super) fn encode(self) -> Vec<u8> {
+        let mut bytes = vec![self.generation];
+        bytes.extend(self.crc.to_be_bytes());
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        let mut cursor = Cursor(bytes);
+        let [generation] = cursor.array()?;
+        let crc = u32::from_be_bytes(cursor.array()?);
+        cursor.end()?;
+        Ok(Self { generation, crc })
+    }
+}
+
 /// Records cut into runs of about one part each, with the index of each run's first record. Few
 /// large values cost sled a third less time than one value for each record.
 pub(super) fn encode_records(first: u64, records: &[Record]) -> Vec<(u64, Vec<u8>)> {

@@ -94,8 +94,12 @@ mod tests {
     #[test]
     fn a_full_block_gives_back_every_position_of_every_term() {
         let marks = |n: usize| -> Arc<[Mark]> {
-            [Mark::of("all"), Mark::of(&format!("only={n}")), Mark::of(&format!("some={}", n % 5))]
-                .into()
+            [
+                Mark::of("all"),
+                Mark::of(&format!("only={n}")),
+                Mark::of(&format!("some={}", n % 5)),
+            ]
+            .into()
         };
         let block: Vec<_> = (0..BLOCK).map(marks).collect();
         let buckets = encode_block(&block);
@@ -105,7 +109,10 @@ mod tests {
             positions(&buckets[&mark.bucket], mark).unwrap().to_vec()
         };
         assert_eq!(found("all"), (0..=255).collect::<Vec<u8>>());
-        assert_eq!(found("some=3"), (0..=255).filter(|n| n % 5 == 3).collect::<Vec<u8>>());
+        assert_eq!(
+            found("some=3"),
+            (0..=255).filter(|n| n % 5 == 3).collect::<Vec<u8>>()
+        );
         for n in 0..=255u8 {
             assert_eq!(found(&format!("only={n}")), [n]);
         }

@@ -5,9 +5,7 @@ use std::ops::Range;
 
 use ::sled::{IVec, Tree};
 
-use super::layout::{
-    damaged, decode_records, part_key, part_number, record_key, record_prefix,
-};
+use super::layout::{damaged, decode_records, part_key, part_number, record_key, record_prefix};
 use crate::store::{Record, StoreError};
 
 /// How often a page is touched for each run read, and more for the first of a call. sled notes
@@ -32,7 +30,10 @@ pub(super) fn value(tree: &Tree, prefix: &[u8]) -> Result<Option<Vec<u8>>, Store
 /// Keys of all parts under `prefix`.
 pub(super) fn keys(tree: &Tree, prefix: &[u8]) -> Result<Vec<IVec>, StoreError> {
     let range = part_key(prefix, 0)..=part_key(prefix, u16::MAX);
-    tree.range(range).keys().map(|key| key.map_err(unread)).collect()
+    tree.range(range)
+        .keys()
+        .map(|key| key.map_err(unread))
+        .collect()
 }
 
 /// The records of `range`, which must all be there.
@@ -115,9 +116,9 @@ fn missing(index: u64) -> StoreError {
 /// How a failed read is told apart: sled's own checks found damage, or the system failed.
 pub(super) fn unread(error: ::sled::Error) -> StoreError {
     match error {
-        ::sled::Error::Corruption { at, .. } => {
-            damaged(&format!("sled found bytes that do not match their checksum at {at:?}"))
-        }
+        ::sled::Error::Corruption { at, .. } => damaged(&format!(
+            "sled found bytes that do not match their checksum at {at:?}"
+        )),
         other => StoreError::Unknown(format!("read: {other}")),
     }
 }
