@@ -15,8 +15,6 @@ use crate::authn::id_token::{
     IdTokenError, Identity, IssuerConfig, KeySet, KeySetError, peek, verify,
 };
 
-pub use fetch::FetchError;
-
 mod fetch;
 
 /// Pause between two fetches caused by unknown key ids: longer than an attacker can make useful,
@@ -51,20 +49,20 @@ struct Cached {
 /// Why the configured providers cannot be used; found at start.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvidersError {
-    /// The CA file is not readable or holds no certificate.
-    #[error("issuer {issuer:?}: ca_file is unusable")]
-    CaFile {
-        /// The issuer as configured.
-        issuer: String,
-        /// What is wrong with the file.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
     /// The same issuer twice.
     #[error("issuer {issuer:?} is configured twice")]
     Duplicate {
         /// The issuer as configured.
         issuer: String,
+    },
+    /// The CA file, or the system's certificates, cannot be read or hold no certificate.
+    #[error("issuer {issuer:?}: ca_file or the system's certificates are unusable")]
+    Roots {
+        /// The issuer as configured.
+        issuer: String,
+        /// What is wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Not `https://`, nor `http://` on loopback, or with query, fragment or user name.
     #[error("issuer {issuer:?}: must be an https url (http only on loopback) without query")]

@@ -13,7 +13,7 @@ use super::{IssuerConfig, KeySet, KeySetError, ProvidersError};
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Largest document read, bytes.
-const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+pub(super) const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
 
 /// Bounds of what a provider may say about how long its keys are good.
 const LIFETIME_MIN: Duration = Duration::from_secs(5 * 60);
@@ -24,7 +24,7 @@ const LIFETIME_DEFAULT: Duration = Duration::from_secs(3600);
 
 /// Why a fetch failed.
 #[derive(Debug, thiserror::Error)]
-pub enum FetchError {
+pub(super) enum FetchError {
     /// The discovery document names another issuer (mix-up, or a trailing slash).
     #[error("discovery document is of issuer {found:?}")]
     Issuer {
@@ -74,20 +74,24 @@ pub(super) fn client(config: &IssuerConfig) -> Result<reqwest::Client, Providers
         // A proxy's loopback is not ours.
         client = client.no_proxy();
     }
-    let ca_file = |source| ProvidersError::CaFile {
+    if url.scheme() == "http" {
+        // No TLS will be spoken: a machine without any system certificates must not matter.
+        client = client.tls_certs_only([]);
+    }
+    let unusable = |source| ProvidersError::Roots {
         issuer: issuer(),
         source,
     };
     if let Some(path) = &config.ca_file {
-        let pem = std::fs::read(path).map_err(|error| ca_file(error.into()))?;
+        let pem = std::fs::read(path).map_err(|error| unusable(error.into()))?;
         let roots =
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| ca_file(error.into()))?;
+            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.into()))?;
         if roots.is_empty() {
-            return Err(ca_file("no certificate in it".into()));
+            return Err(unusable("no certificate in it".into()));
         }
         client = client.tls_certs_only(roots);
     }
-    client.build().map_err(|error| ca_file(error.into()))
+    client.build().map_err(|error| unusable(error.into()))
 }
 
 /// The provider's keys and for how long they are fresh.
