@@ -13,9 +13,7 @@ use ca_core::time::Timestamp;
 
 use crate::authn::session::Actor;
 use crate::environment::EnvironmentRules;
-use crate::policy::{
-    self, Action, Decision, Denial, Facts, On, PolicySet, Question, SecondFactor,
-};
+use crate::policy::{self, Action, Decision, Denial, Facts, On, PolicySet, Question, SecondFactor};
 
 /// What somebody wants, parsed. The environment is the rules' own.
 #[derive(Clone, Debug)]
@@ -72,7 +70,9 @@ pub fn grant(
     let question = question(actor, &wish, rules, on_call, now);
     let asked = asked(actor, &wish, rules, on_call);
     match policy::ask(policies, &question) {
-        Decision::Permit { policies: permitting } => Ok(Grant {
+        Decision::Permit {
+            policies: permitting,
+        } => Ok(Grant {
             person: actor.person().clone(),
             session: actor.session(),
             wish,
@@ -80,7 +80,11 @@ pub fn grant(
             policies: permitting,
             policy_digest: Digest::from_bytes(policies.digest()),
         }),
-        Decision::Deny(denial) => Err(Box::new(Denied { denial, question, asked })),
+        Decision::Deny(denial) => Err(Box::new(Denied {
+            denial,
+            question,
+            asked,
+        })),
     }
 }
 

@@ -26,7 +26,10 @@ pub fn search(query: &AuditQuery) -> Result<Search, (&'static str, String)> {
         terms.push(match person.rsplit_once('#') {
             Some((issuer, sub)) => {
                 let subject = Subject::new(issuer, sub);
-                format!("subject={}", subject.map_err(|error| ("person", error.to_string()))?)
+                format!(
+                    "subject={}",
+                    subject.map_err(|error| ("person", error.to_string()))?
+                )
             }
             None => {
                 let user: UserName = person.parse().map_err(|e| ("person", wrong(&e)))?;
@@ -35,18 +38,26 @@ pub fn search(query: &AuditQuery) -> Result<Search, (&'static str, String)> {
         });
     }
     if let Some(environment) = &query.environment {
-        let name: Environment = environment.parse().map_err(|e| ("environment", wrong(&e)))?;
+        let name: Environment = environment
+            .parse()
+            .map_err(|e| ("environment", wrong(&e)))?;
         terms.push(format!("environment={name}"));
     }
     if let Some(account) = &query.account {
         if account.split('/').count() != 2 || account.len() > 70 {
-            return Err(("account", "expected environment/login-name, as prod/root".to_owned()));
+            return Err((
+                "account",
+                "expected environment/login-name, as prod/root".to_owned(),
+            ));
         }
         terms.push(format!("account={account}"));
     }
     if let Some(kind) = &query.kind {
         if kind.is_empty() || kind.len() > 64 {
-            return Err(("kind", "expected a type of event, as certificate-issued".to_owned()));
+            return Err((
+                "kind",
+                "expected a type of event, as certificate-issued".to_owned(),
+            ));
         }
         terms.push(format!("kind={kind}"));
     }
@@ -79,7 +90,10 @@ pub fn page(ledger: &Ledger, search: &Search) -> Result<AuditPage, StoreError> {
     let found = ledger.search(search)?;
     let shown = ledger.show(&found.indexes)?;
     let records = shown.iter().map(record).collect::<Result<_, _>>()?;
-    Ok(AuditPage { records, next: found.next })
+    Ok(AuditPage {
+        records,
+        next: found.next,
+    })
 }
 
 /// A record for reading and for proving.
@@ -88,14 +102,12 @@ pub fn page(ledger: &Ledger, search: &Search) -> Result<AuditPage, StoreError> {
 ///
 /// [`StoreError::Damaged`] when its leaf or event does not parse.
 pub fn record(shown: &Shown) -> Result<AuditRecord, StoreError> {
-    let damaged =
-        |what: String| StoreError::Damaged(format!("record {}: {what}", shown.index));
+    let damaged = |what: String| StoreError::Damaged(format!("record {}: {what}", shown.index));
     let leaf = Leaf::decode(&shown.record.leaf).map_err(|error| damaged(error.to_string()))?;
     let Some(opening) = &shown.record.opening else {
         return Err(damaged("its opening was erased".to_owned()));
     };
-    let event =
-        Event::from_bytes(&opening.event).map_err(|error| damaged(error.to_string()))?;
+    let event = Event::from_bytes(&opening.event).map_err(|error| damaged(error.to_string()))?;
     let value =
         serde_json::from_slice(&opening.event).map_err(|error| damaged(error.to_string()))?;
     let serial = match &event {
@@ -111,7 +123,10 @@ pub fn record(shown: &Shown) -> Result<AuditRecord, StoreError> {
         opening: AuditOpening {
             event: STANDARD.encode(&opening.event),
             salt: STANDARD.encode(opening.salt),
-            precertificate: opening.precertificate.as_deref().map(|bytes| STANDARD.encode(bytes)),
+            precertificate: opening
+                .precertificate
+                .as_deref()
+                .map(|bytes| STANDARD.encode(bytes)),
         },
         receipt: shown.receipt.to_string(),
     })

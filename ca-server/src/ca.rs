@@ -26,8 +26,8 @@ pub use failure::Failure;
 mod audit;
 mod certificates;
 mod enrolment;
-mod failure;
 mod factor;
+mod failure;
 mod login;
 mod revocation;
 
@@ -110,9 +110,15 @@ impl Ca {
             let (environment, public_key) = (name.clone(), signing.signer.public_key().to_string());
             let added = self.ledger.commit(move |state, _| {
                 if state.knows_ca_key(&environment, &public_key) {
-                    return Err(Refusal { why: (), record: None });
+                    return Err(Refusal {
+                        why: (),
+                        record: None,
+                    });
                 }
-                Ok(Event::CaKeyAdded(CaKeyAdded { environment, public_key }))
+                Ok(Event::CaKeyAdded(CaKeyAdded {
+                    environment,
+                    public_key,
+                }))
             });
             ignore_refusal(added.await)?;
         }
@@ -130,9 +136,15 @@ impl Ca {
         let policies = u32::try_from(set.policies().len()).unwrap_or(u32::MAX);
         let loaded = self.ledger.commit(move |state, _| {
             if state.policy() == Some(policy_digest) {
-                return Err(Refusal { why: (), record: None });
+                return Err(Refusal {
+                    why: (),
+                    record: None,
+                });
             }
-            Ok(Event::PolicyLoaded(PolicyLoaded { policy_digest, policies }))
+            Ok(Event::PolicyLoaded(PolicyLoaded {
+                policy_digest,
+                policies,
+            }))
         });
         ignore_refusal(loaded.await)
     }
@@ -143,7 +155,9 @@ impl Ca {
     }
 
     fn environment(&self, name: &str) -> Option<&Signing> {
-        self.environments.get(name).filter(|signing| !signing.distrusted.load(Ordering::SeqCst))
+        self.environments
+            .get(name)
+            .filter(|signing| !signing.distrusted.load(Ordering::SeqCst))
     }
 }
 
@@ -156,7 +170,10 @@ fn actor_or_refuse(
 ) -> Result<Actor, Refusal<Failure>> {
     actor(state, caller.session, turn.now()).map_err(|error| {
         let record = refused(attempt, "session-unknown", &error, caller.source);
-        Refusal { why: Failure::SessionRequired, record: Some(Box::new(record)) }
+        Refusal {
+            why: Failure::SessionRequired,
+            record: Some(Box::new(record)),
+        }
     })
 }
 

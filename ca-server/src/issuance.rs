@@ -4,7 +4,7 @@
 use ca_core::certificate::authority_key::AuthorityKey;
 use ca_core::certificate::draft::{self, Draft, LineError};
 use ca_core::certificate::lint::{
-    BACKDATED, ExpectedPrincipals, ExpectedWindow, Expectations, Finding, lint,
+    BACKDATED, Expectations, ExpectedPrincipals, ExpectedWindow, Finding, lint,
 };
 use ca_core::certificate::profile::Profile;
 use ca_core::certificate::subject_key::SubjectKey;
@@ -134,7 +134,10 @@ pub fn prepare(
         valid_after: validity.valid_after(),
         valid_before: validity.valid_before(),
     };
-    Ok(Prepared { to_be_signed, issued })
+    Ok(Prepared {
+        to_be_signed,
+        issued,
+    })
 }
 
 fn expectations<'a>(draft: &'a Draft, profile: &'a Profile) -> Expectations<'a> {
@@ -155,7 +158,11 @@ fn expectations<'a>(draft: &'a Draft, profile: &'a Profile) -> Expectations<'a> 
 }
 
 fn list(findings: &[Finding]) -> String {
-    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    findings
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 impl Prepared {
@@ -178,9 +185,10 @@ impl Prepared {
         precertificate: Option<&[u8]>,
     ) -> Result<Self, RecallError> {
         match (Event::from_bytes(event)?, precertificate) {
-            (Event::CertificateIssued(issued), Some(to_be_signed)) => {
-                Ok(Self { to_be_signed: to_be_signed.to_vec(), issued: *issued })
-            }
+            (Event::CertificateIssued(issued), Some(to_be_signed)) => Ok(Self {
+                to_be_signed: to_be_signed.to_vec(),
+                issued: *issued,
+            }),
             _ => Err(RecallError::OtherKind),
         }
     }
@@ -218,7 +226,10 @@ impl Prepared {
         };
         verify::verify(&blob, &expected, now)?;
         let line = draft::openssh_line(&blob, &issued.key_id)?;
-        Ok(Certificate { line, issued: issued.clone() })
+        Ok(Certificate {
+            line,
+            issued: issued.clone(),
+        })
     }
 }
 

@@ -33,8 +33,6 @@ mod open;
 mod reading;
 mod refusals;
 mod sequencer;
-#[cfg(test)]
-mod tests;
 
 /// Decisions taken into one commit.
 pub const BATCH_MAX: usize = 512;
@@ -113,7 +111,10 @@ enum Proof {
     /// From the batch just committed: computed when asked for.
     Fresh(Arc<Committed>),
     /// Read from the store.
-    Stored { hashes: Vec<Hash>, checkpoint: Arc<str> },
+    Stored {
+        hashes: Vec<Hash>,
+        checkpoint: Arc<str>,
+    },
 }
 
 /// A durable batch and its checkpoint.
@@ -167,12 +168,20 @@ impl Place {
     fn receipt(&self) -> Result<Receipt, ReceiptError> {
         let (hashes, checkpoint) = match &self.proof {
             Proof::Fresh(committed) => {
-                let hashes = committed.tree.proof(self.index).ok_or(ReceiptError::Malformed)?;
+                let hashes = committed
+                    .tree
+                    .proof(self.index)
+                    .ok_or(ReceiptError::Malformed)?;
                 (hashes, &committed.checkpoint)
             }
             Proof::Stored { hashes, checkpoint } => (hashes.clone(), checkpoint),
         };
-        Receipt::new(Some(self.leaf.to_vec()), self.index, hashes, checkpoint.to_string())
+        Receipt::new(
+            Some(self.leaf.to_vec()),
+            self.index,
+            hashes,
+            checkpoint.to_string(),
+        )
     }
 }
 
@@ -248,7 +257,10 @@ impl Ledger {
                     refusal: false,
                 };
                 let release = move |outcome| send(tell, recorded(value, outcome));
-                Decided { entry: Some(entry), release: Box::new(release) }
+                Decided {
+                    entry: Some(entry),
+                    release: Box::new(release),
+                }
             }
             Err(Refusal { why, record }) => {
                 let entry = record.map(|refused| Entry {
@@ -257,7 +269,10 @@ impl Ledger {
                     refusal: true,
                 });
                 let release = move |outcome| send(tell, Err(refused(why, &outcome)));
-                Decided { entry, release: Box::new(release) }
+                Decided {
+                    entry,
+                    release: Box::new(release),
+                }
             }
         });
         self.queue.try_send(job).map_err(|error| match error {
@@ -278,7 +293,10 @@ impl Ledger {
     ) -> Result<T, CommitError<std::convert::Infallible>> {
         let seen = self
             .commit(move |state, turn| {
-                Err::<Event, _>(Refusal { why: look(state, turn.now()), record: None })
+                Err::<Event, _>(Refusal {
+                    why: look(state, turn.now()),
+                    record: None,
+                })
             })
             .await;
         match seen {

@@ -23,9 +23,9 @@ use self::index::Index;
 use self::request::Vocabulary;
 
 pub use self::case::{Case, CaseError, Cases, Outcome, duration, words};
-pub use self::decide::{Decision, Denial, Reason, decide};
+pub use self::decide::{Decision, Denial, Reason, ask, decide};
 pub use self::error::{PolicyError, Problem};
-pub use self::hint::{Change, Hint};
+pub use self::hint::{Change, Hint, hints};
 pub use self::load::PolicyInfo;
 pub use self::question::{Action, Approval, Facts, On, Person, Question, SecondFactor};
 

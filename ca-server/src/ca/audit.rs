@@ -18,14 +18,20 @@ impl Ca {
     /// # Errors
     ///
     /// [`Failure::Denied`] unless policy lets the caller `read_audit`.
-    pub async fn read_audit(&self, caller: Caller, query: AuditQuery) -> Result<AuditPage, Failure> {
-        let search = audit::search(&query)
-            .map_err(|(field, detail)| Failure::Invalid { field, detail })?;
+    pub async fn read_audit(
+        &self,
+        caller: Caller,
+        query: AuditQuery,
+    ) -> Result<AuditPage, Failure> {
+        let search =
+            audit::search(&query).map_err(|(field, detail)| Failure::Invalid { field, detail })?;
         let asked =
             serde_json::to_string(&query).map_err(|error| Failure::Internal(error.to_string()))?;
         let policies = self.policies.current();
-        let (users, groups) =
-            (self.settings.on_call_users.clone(), self.settings.on_call_groups.clone());
+        let (users, groups) = (
+            self.settings.on_call_users.clone(),
+            self.settings.on_call_groups.clone(),
+        );
         let read = self.ledger.commit(move |state, turn| {
             let actor = actor_or_refuse(state, turn, caller, Attempt::Audit)?;
             let on_call =
@@ -38,7 +44,11 @@ impl Ca {
             };
             permitted(&policies, &question, (Attempt::Audit, &actor, caller))?;
             let by = actor.person().clone();
-            Ok::<_, Refusal<Failure>>(Event::AuditRead(AuditRead { by, query: asked, source: caller.source }))
+            Ok::<_, Refusal<Failure>>(Event::AuditRead(AuditRead {
+                by,
+                query: asked,
+                source: caller.source,
+            }))
         });
         read.await?;
         let ledger = self.ledger.clone();
@@ -60,11 +70,18 @@ pub(super) fn permitted(
     let sentences: Vec<&str> = denial.reasons.iter().map(|r| r.sentence.as_str()).collect();
     let mut record = refused(attempt, "denied", &sentences.join("; "), caller.source);
     record.person = Some(actor.person().clone());
-    record.policies = denial.reasons.iter().filter_map(|reason| reason.policy.clone()).collect();
+    record.policies = denial
+        .reasons
+        .iter()
+        .filter_map(|reason| reason.policy.clone())
+        .collect();
     record.policy_digest = Some(Digest::from_bytes(policies.digest()));
     let why = Failure::Denied {
         reasons: denial.reasons.iter().map(reason).collect(),
         hints: Vec::new(),
     };
-    Err(Refusal { why, record: Some(Box::new(record)) })
+    Err(Refusal {
+        why,
+        record: Some(Box::new(record)),
+    })
 }

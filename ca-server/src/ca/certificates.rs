@@ -36,7 +36,10 @@ enum NotRecorded {
 
 impl From<Refusal<Failure>> for Refusal<NotRecorded> {
     fn from(refusal: Refusal<Failure>) -> Self {
-        Self { why: NotRecorded::Failed(refusal.why), record: refusal.record }
+        Self {
+            why: NotRecorded::Failed(refusal.why),
+            record: refusal.record,
+        }
     }
 }
 
@@ -87,11 +90,14 @@ impl Ca {
         })?;
         let key = signing.signer.public_key();
         let now = self.clock.now().max(recorded.time());
-        recorded.get().finish(signature.blob(), key, now).map_err(|error| {
-            tracing::error!(%error, "wrong certificate not released; this key signs no more");
-            signing.distrusted.store(true, Ordering::SeqCst);
-            Failure::Internal("the CA key made a wrong certificate".to_owned())
-        })
+        recorded
+            .get()
+            .finish(signature.blob(), key, now)
+            .map_err(|error| {
+                tracing::error!(%error, "wrong certificate not released; this key signs no more");
+                signing.distrusted.store(true, Ordering::SeqCst);
+                Failure::Internal("the CA key made a wrong certificate".to_owned())
+            })
     }
 
     async fn recall(&self, serial: Serial) -> Result<Recorded<Prepared>, Failure> {
@@ -107,7 +113,9 @@ impl Ca {
         recorded: &Recorded<Prepared>,
         certificate: &Certificate,
     ) -> Result<IssuedCertificate, Failure> {
-        let receipt = recorded.receipt().map_err(|error| Failure::Internal(error.to_string()))?;
+        let receipt = recorded
+            .receipt()
+            .map_err(|error| Failure::Internal(error.to_string()))?;
         let issued = certificate.issued();
         Ok(IssuedCertificate {
             certificate: certificate.line().to_owned(),
@@ -146,7 +154,13 @@ fn decide(
     policies: &PolicySet,
     (parsed, nonce): (Parsed<'_>, [u8; 32]),
 ) -> Result<Prepared, Refusal<NotRecorded>> {
-    let Parsed { signing, wish, subject_key, request_id, request_digest } = parsed;
+    let Parsed {
+        signing,
+        wish,
+        subject_key,
+        request_id,
+        request_digest,
+    } = parsed;
     let Signing { rules, .. } = signing;
     let source = wish.source;
     let subject = &actor.person().subject;
@@ -154,14 +168,22 @@ fn decide(
         let serial = Serial::try_from(answered.serial).ok();
         let same = answered.digest == request_digest && !state.is_revoked(answered.serial);
         return Err(match serial.filter(|_| same) {
-            Some(serial) => Refusal { why: NotRecorded::Answered(serial), record: None },
+            Some(serial) => Refusal {
+                why: NotRecorded::Answered(serial),
+                record: None,
+            },
             None => refuse_wish(actor, Failure::RequestIdReused, source).into(),
         });
     }
     let on_call = ca.is_on_call(actor);
     let grant = access::grant(actor, wish, (rules, policies), on_call, turn.now())
         .map_err(|denied| refuse_denied(actor, policies, denied, source))?;
-    let particulars = issuance::Particulars { subject_key, request_id, request_digest, nonce };
+    let particulars = issuance::Particulars {
+        subject_key,
+        request_id,
+        request_digest,
+        nonce,
+    };
     issuance::prepare(grant, particulars, rules, turn.serial(), turn.now()).map_err(|error| {
         tracing::error!(%error, "a granted certificate breaks a rule");
         refuse_wish(actor, Failure::Internal(error.to_string()), source).into()
@@ -177,7 +199,10 @@ fn refuse_wish(actor: &Actor, failure: Failure, source: IpAddr) -> Refusal<Failu
     };
     let mut record = refused(Attempt::Certificate, code, &failure, source);
     record.person = Some(actor.person().clone());
-    Refusal { why: failure, record: Some(Box::new(record)) }
+    Refusal {
+        why: failure,
+        record: Some(Box::new(record)),
+    }
 }
 
 fn refuse_denied(
@@ -187,18 +212,35 @@ fn refuse_denied(
     source: IpAddr,
 ) -> Refusal<NotRecorded> {
     let reasons = &denied.denial.reasons;
-    let sentences: Vec<&str> = reasons.iter().map(|reason| reason.sentence.as_str()).collect();
-    let mut record = refused(Attempt::Certificate, "denied", &sentences.join("; "), source);
+    let sentences: Vec<&str> = reasons
+        .iter()
+        .map(|reason| reason.sentence.as_str())
+        .collect();
+    let mut record = refused(
+        Attempt::Certificate,
+        "denied",
+        &sentences.join("; "),
+        source,
+    );
     record.person = Some(actor.person().clone());
     record.asked = Some(denied.asked.clone());
-    record.policies = reasons.iter().filter_map(|reason| reason.policy.clone()).collect();
+    record.policies = reasons
+        .iter()
+        .filter_map(|reason| reason.policy.clone())
+        .collect();
     record.policy_digest = Some(Digest::from_bytes(policies.digest()));
-    Refusal { why: NotRecorded::Denied(denied), record: Some(Box::new(record)) }
+    Refusal {
+        why: NotRecorded::Denied(denied),
+        record: Some(Box::new(record)),
+    }
 }
 
 /// A policy's reason as the API spells it.
 pub(super) fn reason(reason: &policy::Reason) -> PolicyReason {
-    PolicyReason { policy: reason.policy.clone(), sentence: reason.sentence.clone() }
+    PolicyReason {
+        policy: reason.policy.clone(),
+        sentence: reason.sentence.clone(),
+    }
 }
 
 fn hint(hint: &policy::Hint) -> api::Hint {
@@ -210,13 +252,13 @@ fn hint(hint: &policy::Hint) -> api::Hint {
         },
         Change::BoundToken => api::HintChange::BoundToken,
         Change::FreshSecondFactor => api::HintChange::FreshSecondFactor,
-        Change::OtherAccount { principal } => {
-            api::HintChange::OtherAccount { principal: principal.clone() }
-        }
+        Change::OtherAccount { principal } => api::HintChange::OtherAccount {
+            principal: principal.clone(),
+        },
         Change::Reason => api::HintChange::Reason,
-        Change::ShorterDuration { seconds_max } => {
-            api::HintChange::ShorterDuration { seconds_max: *seconds_max }
-        }
+        Change::ShorterDuration { seconds_max } => api::HintChange::ShorterDuration {
+            seconds_max: *seconds_max,
+        },
         Change::Ticket => api::HintChange::Ticket,
     };
     api::Hint {

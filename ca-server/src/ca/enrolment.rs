@@ -47,12 +47,18 @@ impl Ca {
     ) -> Result<EnrolmentBegun, Failure> {
         let now = self.clock.now();
         let key = &body.session_public_key;
-        let identity = self.identify(Attempt::Enrolment, (&body.id_token, key), source).await?;
+        let identity = self
+            .identify(Attempt::Enrolment, (&body.id_token, key), source)
+            .await?;
         let person = identity.person().clone();
         let shown = (body.totp.as_deref(), body.recovery_code.as_deref());
         let evaluated = self.evaluate(&person, shown, None, now).await?;
-        let tickets: Vec<Digest> =
-            body.tickets.iter().take(TICKETS_MAX).map(|t| Digest::of(t.as_bytes())).collect();
+        let tickets: Vec<Digest> = body
+            .tickets
+            .iter()
+            .take(TICKETS_MAX)
+            .map(|t| Digest::of(t.as_bytes()))
+            .collect();
         let generation = self.next_generation(&person).await?;
         let seed = totp::Seed::new(random()?);
         // Sealed before it is offered: a crash in between leaves a seed that nobody was shown.
@@ -66,7 +72,10 @@ impl Ca {
             let entitled = entitled(state, &person, (&evaluated, &tickets), mode, turn.now())
                 .map_err(|why| refuse(who, why))?;
             if state.factor(&person.subject).map_or(0, |f| f.generations) + 1 != generation {
-                let why = (Failure::Busy("another enrolment began"), "enrolment-overtaken");
+                let why = (
+                    Failure::Busy("another enrolment began"),
+                    "enrolment-overtaken",
+                );
                 return Err(refuse(who, why));
             }
             Ok(Event::TotpOffered(TotpOffered {
@@ -80,7 +89,9 @@ impl Ca {
             }))
         });
         offered.await?;
-        Ok(EnrolmentBegun { otpauth_uri: otpauth_uri.to_string() })
+        Ok(EnrolmentBegun {
+            otpauth_uri: otpauth_uri.to_string(),
+        })
     }
 
     /// The first code of an offered seed: from now on it is the person's factor.
@@ -95,11 +106,17 @@ impl Ca {
     ) -> Result<EnrolmentConfirmed, Failure> {
         let now = self.clock.now();
         let key = &body.session_public_key;
-        let identity = self.identify(Attempt::Enrolment, (&body.id_token, key), source).await?;
+        let identity = self
+            .identify(Attempt::Enrolment, (&body.id_token, key), source)
+            .await?;
         let person = identity.person().clone();
         let subject = person.subject.clone();
         let look = move |state: &State, _| state.factor(&subject).and_then(|f| f.offered);
-        let offered = self.ledger.read(look).await?.map(|(generation, _)| generation);
+        let offered = self
+            .ledger
+            .read(look)
+            .await?
+            .map(|(generation, _)| generation);
         let evaluated = match offered {
             Some(generation) => {
                 let shown = (Some(body.totp.as_str()), None);
@@ -108,15 +125,24 @@ impl Ca {
             None => Evaluated::Nothing,
         };
         let codes = recovery_codes()?;
-        let digests = codes.iter().filter_map(|code| recovery::digest(code).ok()).collect();
+        let digests = codes
+            .iter()
+            .filter_map(|code| recovery::digest(code).ok())
+            .collect();
         let confirmed = self.ledger.commit(move |state, turn| {
             let who = (Attempt::Enrolment, &person, source);
             let offer = (identity.id_token(), &evaluated);
-            let (generation, totp_step) = confirmed(state, &person, offer, turn.now())
-                .map_err(|why| refuse(who, why))?;
+            let (generation, totp_step) =
+                confirmed(state, &person, offer, turn.now()).map_err(|why| refuse(who, why))?;
             let person = person.clone();
             let recovery_codes = digests;
-            let event = TotpConfirmed { person, generation, totp_step, recovery_codes, source };
+            let event = TotpConfirmed {
+                person,
+                generation,
+                totp_step,
+                recovery_codes,
+                source,
+            };
             Ok::<_, Refusal<Failure>>(Event::TotpConfirmed(event))
         });
         confirmed.await?;
@@ -137,12 +163,14 @@ impl Ca {
         let ticket = random_token()?;
         let digest = Digest::of(ticket.as_bytes());
         let policies = self.policies.current();
-        let (users, groups) =
-            (self.settings.on_call_users.clone(), self.settings.on_call_groups.clone());
+        let (users, groups) = (
+            self.settings.on_call_users.clone(),
+            self.settings.on_call_groups.clone(),
+        );
         let issued = self.ledger.commit(move |state, turn| {
             let actor = actor_or_refuse(state, turn, caller, Attempt::Ticket)?;
-            let on_call = users.contains(&actor.person().user)
-                || !groups.is_disjoint(actor.groups());
+            let on_call =
+                users.contains(&actor.person().user) || !groups.is_disjoint(actor.groups());
             let question = Question {
                 who: access::who(&actor),
                 action: Action::Administer,
@@ -159,7 +187,10 @@ impl Ca {
             }))
         });
         let expires_at = issued.await?.time().plus(TICKET_LIFE);
-        Ok(api::TicketIssued { ticket: ticket.to_string(), expires_at })
+        Ok(api::TicketIssued {
+            ticket: ticket.to_string(),
+            expires_at,
+        })
     }
 
     async fn next_generation(&self, person: &Person) -> Result<u32, Failure> {
@@ -223,13 +254,21 @@ fn entitled(
         .filter(|ticket| ticket.user == person.user && ticket.by != person.subject)
         .map(|ticket| &ticket.by)
         .collect();
-    let by_ticket = || Entitled { spent: None, tickets: tickets.to_vec() };
+    let by_ticket = || Entitled {
+        spent: None,
+        tickets: tickets.to_vec(),
+    };
     match factor.filter(|factor| factor.confirmed.is_some()) {
         Some(_) if administrators.len() >= 2 => Ok(by_ticket()),
-        Some(factor) => accept(factor, evaluated, now)
-            .map(|spent| Entitled { spent: Some(spent), tickets: Vec::new() }),
+        Some(factor) => accept(factor, evaluated, now).map(|spent| Entitled {
+            spent: Some(spent),
+            tickets: Vec::new(),
+        }),
         None if !administrators.is_empty() => Ok(by_ticket()),
-        None if mode == Enrolment::Open => Ok(Entitled { spent: None, tickets: Vec::new() }),
+        None if mode == Enrolment::Open => Ok(Entitled {
+            spent: None,
+            tickets: Vec::new(),
+        }),
         None => Err((Failure::TotpRequired, "enrolment-ticket-missing")),
     }
 }
@@ -255,10 +294,14 @@ fn confirmed(
         ..factor
     };
     let spent = accept(&fresh, evaluated, now)?;
-    spent.totp_step.map(|step| (generation, step)).ok_or((Failure::TotpRequired, "totp-required"))
+    spent
+        .totp_step
+        .map(|step| (generation, step))
+        .ok_or((Failure::TotpRequired, "totp-required"))
 }
 
 fn recovery_codes() -> Result<Vec<Zeroizing<String>>, Failure> {
-    (0..RECOVERY_CODES).map(|_| Ok(recovery::code(&random()?))).collect()
+    (0..RECOVERY_CODES)
+        .map(|_| Ok(recovery::code(&random()?)))
+        .collect()
 }
-

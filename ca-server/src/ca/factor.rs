@@ -55,7 +55,10 @@ impl Ca {
                     None => self.confirmed_generation(person).await?,
                 };
                 let Some(generation) = generation else {
-                    return Ok(Evaluated::Totp { generation: 0, step: None });
+                    return Ok(Evaluated::Totp {
+                        generation: 0,
+                        step: None,
+                    });
                 };
                 let seed = self.seed(person, generation)?;
                 let step = Code::parse(typed)
@@ -102,7 +105,12 @@ pub(super) fn accept(
     if factor.lockout.is_locked(now) {
         let until = factor.lockout.locked_until().unwrap_or(now);
         let retry_after_seconds = until.since(now).as_secs().saturating_add(1);
-        return Err((Failure::TooManyAttempts { retry_after_seconds }, "totp-locked"));
+        return Err((
+            Failure::TooManyAttempts {
+                retry_after_seconds,
+            },
+            "totp-locked",
+        ));
     }
     match evaluated {
         Evaluated::Nothing => Err((Failure::TotpRequired, "totp-required")),
@@ -110,7 +118,9 @@ pub(super) fn accept(
             Err((Failure::LoginRefused, "totp-wrong"))
         }
         Evaluated::Totp { step: None, .. } => Err((Failure::LoginRefused, "totp-wrong")),
-        Evaluated::Totp { step: Some(step), .. } => {
+        Evaluated::Totp {
+            step: Some(step), ..
+        } => {
             if factor.last_step.is_some_and(|last| *step <= last) {
                 return Err((Failure::LoginRefused, "totp-replayed"));
             }
@@ -139,5 +149,8 @@ pub(super) fn refuse(
     let detail = why.to_string();
     let mut record = refused(attempt, code, &detail, source);
     record.person = Some(person.clone());
-    Refusal { why, record: Some(Box::new(record)) }
+    Refusal {
+        why,
+        record: Some(Box::new(record)),
+    }
 }

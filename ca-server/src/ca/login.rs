@@ -29,7 +29,9 @@ impl Ca {
     ) -> Result<api::SessionOpened, Failure> {
         let now = self.clock.now();
         let key = &body.session_public_key;
-        let identity = self.identify(Attempt::SignIn, (&body.id_token, key), source).await?;
+        let identity = self
+            .identify(Attempt::SignIn, (&body.id_token, key), source)
+            .await?;
         let shown = (body.totp.as_deref(), body.recovery_code.as_deref());
         let evaluated = self.evaluate(identity.person(), shown, None, now).await?;
         let token = random_token()?;
@@ -86,10 +88,16 @@ impl Ca {
                 .collect();
             let person = actor.person().clone();
             let session = caller.session;
-            Ok::<_, Refusal<Failure>>(Event::SessionClosed(SessionClosed { person, session, serials }))
+            Ok::<_, Refusal<Failure>>(Event::SessionClosed(SessionClosed {
+                person,
+                session,
+                serials,
+            }))
         });
         match closed.await?.into_inner() {
-            Event::SessionClosed(closed) => Ok(api::SessionClosed { revoked: closed.serials }),
+            Event::SessionClosed(closed) => Ok(api::SessionClosed {
+                revoked: closed.serials,
+            }),
             _ => Err(Failure::Internal("another event than decided".to_owned())),
         }
     }
@@ -119,7 +127,10 @@ impl Ca {
                 server_time: now,
             })
         };
-        self.ledger.read(look).await?.ok_or(Failure::SessionRequired)
+        self.ledger
+            .read(look)
+            .await?
+            .ok_or(Failure::SessionRequired)
     }
 
     /// Who the ID token says this is, or a recorded refusal with one face.
@@ -130,7 +141,11 @@ impl Ca {
         source: IpAddr,
     ) -> Result<Identity, Failure> {
         let now = self.clock.now();
-        let error = match self.providers.identify(id_token, session_public_key, now).await {
+        let error = match self
+            .providers
+            .identify(id_token, session_public_key, now)
+            .await
+        {
             Ok(identity) => return Ok(identity),
             Err(error) => error,
         };
@@ -140,7 +155,11 @@ impl Ca {
         };
         let record = Some(Box::new(refused(attempt, error.code(), &error, source)));
         let refusal = Refusal { why, record };
-        match self.ledger.commit(move |_, _| Err::<Event, _>(refusal)).await {
+        match self
+            .ledger
+            .commit(move |_, _| Err::<Event, _>(refusal))
+            .await
+        {
             Err(error) => Err(error.into()),
             Ok(_) => Err(Failure::LoginRefused),
         }

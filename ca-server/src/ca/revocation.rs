@@ -32,19 +32,26 @@ impl Ca {
         let target = self.target(&body)?;
         let reason = reason(body.reason)?;
         let policies = self.policies.current();
-        let (users, groups) =
-            (self.settings.on_call_users.clone(), self.settings.on_call_groups.clone());
+        let (users, groups) = (
+            self.settings.on_call_users.clone(),
+            self.settings.on_call_groups.clone(),
+        );
         let revoked = self.ledger.commit(move |state, turn| {
-            let actor = actor_or_refuse(state, turn, caller, Attempt::Revocation)
-                .map_err(|refusal| Refusal { why: Some(refusal.why), record: refusal.record })?;
+            let actor =
+                actor_or_refuse(state, turn, caller, Attempt::Revocation).map_err(|refusal| {
+                    Refusal {
+                        why: Some(refusal.why),
+                        record: refusal.record,
+                    }
+                })?;
             let found = find(state, turn, &actor, &target)
                 .map_err(|failure| refuse(&actor, caller, failure))?;
             let (holder, environment, serials) = found;
             let cause = if holder.subject == actor.person().subject {
                 RevocationCause::Done
             } else {
-                let on_call = users.contains(&actor.person().user)
-                    || !groups.is_disjoint(actor.groups());
+                let on_call =
+                    users.contains(&actor.person().user) || !groups.is_disjoint(actor.groups());
                 let question = Question {
                     who: access::who(&actor),
                     action: Action::Revoke,
@@ -62,11 +69,21 @@ impl Ca {
                 RevocationCause::Revoked
             };
             if serials.is_empty() {
-                return Err(Refusal { why: None, record: None });
+                return Err(Refusal {
+                    why: None,
+                    record: None,
+                });
             }
             let by = actor.person().clone();
             let source = caller.source;
-            let event = CertificatesRevoked { by, holder, serials, cause, reason, source };
+            let event = CertificatesRevoked {
+                by,
+                holder,
+                serials,
+                cause,
+                reason,
+                source,
+            };
             Ok(Event::CertificatesRevoked(event))
         });
         match revoked.await {
@@ -74,7 +91,10 @@ impl Ca {
                 index: Some(recorded.index()),
                 serials: recorded.get().serials().to_vec(),
             }),
-            Err(CommitError::Refused(None)) => Ok(Revoked { serials: Vec::new(), index: None }),
+            Err(CommitError::Refused(None)) => Ok(Revoked {
+                serials: Vec::new(),
+                index: None,
+            }),
             Err(CommitError::Refused(Some(failure))) => Err(failure),
             Err(CommitError::Busy(why)) => Err(Failure::Busy(why)),
             Err(CommitError::Stopped) => Err(Failure::Stopped),
@@ -108,7 +128,11 @@ fn find(
             let live = state.certificate(*serial, turn.now());
             let live = live.ok_or(Failure::NotFound("live certificate of that serial"))?;
             let serials = Some(*serial).filter(|serial| !state.is_revoked(*serial));
-            Ok((live.person.clone(), live.environment.clone(), serials.into_iter().collect()))
+            Ok((
+                live.person.clone(),
+                live.environment.clone(),
+                serials.into_iter().collect(),
+            ))
         }
         Target::Mine(environment) => {
             let serials = state
@@ -124,7 +148,10 @@ fn find(
 fn refuse(actor: &Actor, caller: Caller, failure: Failure) -> Refusal<Option<Failure>> {
     let mut record = refused(Attempt::Revocation, "not-live", &failure, caller.source);
     record.person = Some(actor.person().clone());
-    Refusal { why: Some(failure), record: Some(Box::new(record)) }
+    Refusal {
+        why: Some(failure),
+        record: Some(Box::new(record)),
+    }
 }
 
 fn reason(given: Option<String>) -> Result<Option<String>, Failure> {

@@ -70,7 +70,8 @@ pub fn decide(policies: &PolicySet, question: &Question, others: &[Principal]) -
 }
 
 /// The decision alone, without hints.
-pub(super) fn ask(policies: &PolicySet, question: &Question) -> Decision {
+#[must_use]
+pub fn ask(policies: &PolicySet, question: &Question) -> Decision {
     let empty = matches!(&question.on, On::Accounts { principals, .. } if principals.is_empty());
     if empty {
         return deny("no account was asked for");

@@ -136,7 +136,8 @@ impl Change {
 }
 
 /// Every way found, nearest first: single changes, else one combination; then other accounts.
-pub(super) fn hints(policies: &PolicySet, question: &Question, others: &[Principal]) -> Vec<Hint> {
+#[must_use]
+pub fn hints(policies: &PolicySet, question: &Question, others: &[Principal]) -> Vec<Hint> {
     let search = Search { policies };
     let mut found: Vec<Hint> = search
         .kinds(question)

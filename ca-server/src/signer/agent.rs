@@ -25,7 +25,12 @@ pub struct AgentSigner {
 
 impl fmt::Debug for AgentSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AgentSigner({} at {:?})", self.public.fingerprint(), self.socket)
+        write!(
+            f,
+            "AgentSigner({} at {:?})",
+            self.public.fingerprint(),
+            self.socket
+        )
     }
 }
 
@@ -33,7 +38,10 @@ impl AgentSigner {
     /// The key `public` in the agent at `socket`. Nothing is asked of the agent yet.
     #[must_use]
     pub fn new(socket: &Path, public: AuthorityKey) -> Self {
-        Self { socket: socket.to_owned(), public }
+        Self {
+            socket: socket.to_owned(),
+            public,
+        }
     }
 
     /// Whether the agent answers and holds the key.
@@ -44,17 +52,25 @@ impl AgentSigner {
     pub async fn check(&self) -> Result<(), SignError> {
         let answer = self.ask(&Request::list()).await?;
         let held = answer::identities(&answer).map_err(unavailable)?;
-        if held.iter().any(|identity| identity.blob == self.public.blob()) {
+        if held
+            .iter()
+            .any(|identity| identity.blob == self.public.blob())
+        {
             return Ok(());
         }
-        let text = format!("the agent at {:?} does not hold {}", self.socket, self.public);
+        let text = format!(
+            "the agent at {:?} does not hold {}",
+            self.socket, self.public
+        );
         Err(SignError::Unavailable(text))
     }
 
     async fn sign_bytes(&self, bytes: &[u8]) -> Result<Signature, SignError> {
         let request = Request::sign(self.public.blob(), bytes, SignFlags::default());
         let answer = self.ask(&request).await?;
-        answer::signature(&answer).map(Signature).map_err(unavailable)
+        answer::signature(&answer)
+            .map(Signature)
+            .map_err(unavailable)
     }
 
     /// One connection for each question: an agent that was restarted is found again.
@@ -71,9 +87,10 @@ impl AgentSigner {
         };
         match tokio::time::timeout(ANSWER_WAIT_MAX, exchange).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
-                Err(SignError::Unavailable(format!("agent at {:?}: {error}", self.socket)))
-            }
+            Ok(Err(error)) => Err(SignError::Unavailable(format!(
+                "agent at {:?}: {error}",
+                self.socket
+            ))),
             Err(_) => Err(SignError::Unavailable(format!(
                 "agent at {:?} did not answer in {} s",
                 self.socket,
@@ -113,7 +130,12 @@ mod tests {
     }
 
     fn start(socket: &Path) -> Agent {
-        let agent = Command::new("ssh-agent").arg("-D").arg("-a").arg(socket).spawn().unwrap();
+        let agent = Command::new("ssh-agent")
+            .arg("-D")
+            .arg("-a")
+            .arg(socket)
+            .spawn()
+            .unwrap();
         while std::os::unix::net::UnixStream::connect(socket).is_err() {
             std::thread::yield_now();
         }
@@ -125,7 +147,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (key, socket) = (dir.path().join("ca"), dir.path().join("agent"));
         let mut keygen = Command::new("ssh-keygen");
-        keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "ca", "-f"]).arg(&key);
+        keygen
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "ca", "-f"])
+            .arg(&key);
         assert!(keygen.status().unwrap().success());
         let _agent = start(&socket);
         let add = |args: &[&str]| {
@@ -139,14 +163,18 @@ mod tests {
         add(&[]);
         signer.check().await.unwrap();
         let signature = signer.sign_bytes(b"to be signed").await.unwrap();
-        signer.public_key().verify(b"to be signed", signature.blob()).unwrap();
+        signer
+            .public_key()
+            .verify(b"to be signed", signature.blob())
+            .unwrap();
         add(&["-d"]);
         assert!(signer.sign_bytes(b"to be signed").await.is_err());
     }
 
     #[tokio::test]
     async fn an_agent_that_is_not_there_is_named() {
-        let public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+        let public =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
         let signer = AgentSigner::new(Path::new("/nonexistent/agent"), public.parse().unwrap());
         let error = signer.check().await.unwrap_err();
         assert!(error.to_string().contains("/nonexistent/agent"), "{error}");

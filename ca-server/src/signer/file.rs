@@ -87,8 +87,10 @@ impl FileSigner {
         };
         let mut key = PrivateKey::from_openssh(text.expose_secret()).map_err(parse)?;
         if key.is_encrypted() {
-            let locked =
-                |what| KeyFileError::Passphrase { path: path.to_owned(), what };
+            let locked = |what| KeyFileError::Passphrase {
+                path: path.to_owned(),
+                what,
+            };
             let passphrase = passphrase.ok_or_else(|| {
                 locked("name a file with its passphrase in the configuration (passphrase_file)")
             })?;
@@ -97,23 +99,33 @@ impl FileSigner {
                 .map_err(|_| locked("the passphrase is wrong"))?;
         }
         let blob = key.public_key().to_bytes().map_err(parse)?;
-        let public = AuthorityKey::from_blob(&blob)
-            .map_err(|source| KeyFileError::Kind { path: path.to_owned(), source })?;
+        let public = AuthorityKey::from_blob(&blob).map_err(|source| KeyFileError::Kind {
+            path: path.to_owned(),
+            source,
+        })?;
         Ok(Self { key, public })
     }
 }
 
 fn read_private(path: &Path) -> Result<SecretString, KeyFileError> {
     use std::io::Read as _;
-    let io = |source| KeyFileError::Read { path: path.to_owned(), source };
+    let io = |source| KeyFileError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let file = std::fs::File::open(path).map_err(io)?;
     // Asked of the open file, so that it cannot be exchanged in between.
     let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(KeyFileError::Mode { path: path.to_owned(), mode });
+        return Err(KeyFileError::Mode {
+            path: path.to_owned(),
+            mode,
+        });
     }
     let mut text = String::new();
-    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(io)?;
+    file.take(FILE_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(io)?;
     Ok(text.into())
 }
 
@@ -132,10 +144,14 @@ impl FileSigner {
     fn sign_bytes(&self, bytes: &[u8]) -> Result<Signature, SignError> {
         use ed25519_dalek::ed25519::signature::Signer as _;
         let unavailable = |error: String| SignError::Unavailable(error);
-        let signature: ssh_key::Signature =
-            self.key.try_sign(bytes).map_err(|error| unavailable(error.to_string()))?;
+        let signature: ssh_key::Signature = self
+            .key
+            .try_sign(bytes)
+            .map_err(|error| unavailable(error.to_string()))?;
         let mut blob = Vec::new();
-        signature.encode(&mut blob).map_err(|error| unavailable(error.to_string()))?;
+        signature
+            .encode(&mut blob)
+            .map_err(|error| unavailable(error.to_string()))?;
         Ok(Signature(blob))
     }
 }
@@ -148,7 +164,10 @@ mod tests {
 
     fn keygen(path: &Path, kind: &[&str], passphrase: &str) {
         let mut command = Command::new("ssh-keygen");
-        command.args(["-q", "-C", "ca", "-N", passphrase, "-f"]).arg(path).args(kind);
+        command
+            .args(["-q", "-C", "ca", "-N", passphrase, "-f"])
+            .arg(path)
+            .args(kind);
         assert!(command.status().unwrap().success());
     }
 
@@ -164,8 +183,16 @@ mod tests {
             keygen(&path, kind, "");
             let signer = FileSigner::read(&path, None).unwrap();
             let signature = signer.sign_bytes(b"to be signed").unwrap();
-            signer.public_key().verify(b"to be signed", signature.blob()).unwrap();
-            assert!(signer.public_key().verify(b"other", signature.blob()).is_err());
+            signer
+                .public_key()
+                .verify(b"to be signed", signature.blob())
+                .unwrap();
+            assert!(
+                signer
+                    .public_key()
+                    .verify(b"other", signature.blob())
+                    .is_err()
+            );
         }
     }
 

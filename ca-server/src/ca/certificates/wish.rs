@@ -49,11 +49,16 @@ impl Ca {
                 cut(&body.environment),
                 known.join(", ")
             );
-            Failure::Invalid { field: "environment", detail }
+            Failure::Invalid {
+                field: "environment",
+                detail,
+            }
         })?;
         let rules = &signing.rules;
-        let subject_key: SubjectKey =
-            body.public_key.parse().map_err(|error| invalid("public_key", &error))?;
+        let subject_key: SubjectKey = body
+            .public_key
+            .parse()
+            .map_err(|error| invalid("public_key", &error))?;
         if rules.profile.verify_required && !subject_key.kind().is_security_key() {
             let detail = "this environment certifies only security keys (sk-…)";
             return Err(invalid("public_key", &detail));
@@ -94,7 +99,9 @@ fn principals(body: &RequestCertificate, defaults: &Principals) -> Result<Princi
 
 fn duration(body: &RequestCertificate, signing: &Signing) -> Result<Duration, Failure> {
     let rules = &signing.rules;
-    let seconds = body.duration_seconds.unwrap_or(rules.default_duration_seconds);
+    let seconds = body
+        .duration_seconds
+        .unwrap_or(rules.default_duration_seconds);
     let seconds_max = u64::from(rules.profile.max_duration_seconds.get());
     if (DURATION_SECONDS_MIN..=seconds_max).contains(&seconds) {
         return Ok(Duration::from_secs(seconds));
@@ -116,7 +123,10 @@ fn text(
         return Ok(None);
     };
     if given.len() > bytes_max {
-        let detail = format!("{} bytes long, at most {bytes_max} are allowed", given.len());
+        let detail = format!(
+            "{} bytes long, at most {bytes_max} are allowed",
+            given.len()
+        );
         return Err(invalid(field, &detail));
     }
     if given.chars().any(char::is_control) {
@@ -127,11 +137,16 @@ fn text(
 
 fn request_id(given: &str) -> Result<String, Failure> {
     let good = (16..=64).contains(&given.len())
-        && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        && given
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if good {
         return Ok(given.to_owned());
     }
-    Err(invalid("request_id", &"expected 16 to 64 characters of A-Z a-z 0-9 - _"))
+    Err(invalid(
+        "request_id",
+        &"expected 16 to 64 characters of A-Z a-z 0-9 - _",
+    ))
 }
 
 fn request_digest(body: &RequestCertificate) -> Result<Digest, Failure> {
@@ -140,7 +155,10 @@ fn request_digest(body: &RequestCertificate) -> Result<Digest, Failure> {
 }
 
 fn invalid(field: &'static str, detail: &dyn Display) -> Failure {
-    Failure::Invalid { field, detail: detail.to_string() }
+    Failure::Invalid {
+        field,
+        detail: detail.to_string(),
+    }
 }
 
 /// Enough of a wrong name to recognise it.
