@@ -10,7 +10,7 @@ use cedar_policy::Response;
 use serde::Serialize;
 
 use super::PolicySet;
-use super::hint::{Hint, hints};
+use super::hint::{Change, Hint, hints};
 use super::question::{On, Question};
 
 /// What policy says.
@@ -44,6 +44,20 @@ pub struct Reason {
     pub principal: Option<Principal>,
     /// One sentence, without full stop.
     pub sentence: String,
+}
+
+impl Denial {
+    /// How many approvers in all, and from which groups, where approvals alone are missing: then
+    /// the question can wait as a request instead of being refused.
+    #[must_use]
+    pub fn approvals_needed(&self) -> Option<(usize, &BTreeSet<String>)> {
+        self.hints
+            .iter()
+            .find_map(|hint| match hint.changes.as_slice() {
+                [Change::Approvals { count, groups }] => Some((*count, groups)),
+                _ => None,
+            })
+    }
 }
 
 impl Decision {

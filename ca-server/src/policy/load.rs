@@ -43,7 +43,7 @@ pub(super) fn load(schema: &Source, sources: &[Source]) -> Result<Loaded, Policy
         .map(|(schema, _)| schema)
         .map_err(|error| one(Problem::cedar(schema_name, schema_text, &error)))?;
     let vocabulary = Vocabulary::new(&schema)
-        .map_err(|error| one(Problem::cedar(schema_name, schema_text, &error)))?;
+        .map_err(|error| one(Problem::cedar(schema_name, schema_text, &*error)))?;
     vocabulary.check(&schema).map_err(|error| {
         let message = format!("the schema does not fit what the authority supplies: {error}");
         let hint = "start from the schema that `ca-server init` writes".to_owned();

@@ -13,6 +13,9 @@ use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, ParseErrors, Request,
     RestrictedExpression as Value, Schema,
 };
+use cedar_policy_core::ast::{Name, RestrictedExpr};
+use cedar_policy_core::entities::{NoEntitiesSchema, TCComputation};
+use cedar_policy_core::extensions::Extensions;
 
 use super::question::{Action, Approval, Facts, On, Person, Question, SecondFactor};
 
@@ -25,6 +28,10 @@ pub(super) struct Vocabulary {
     account: EntityTypeName,
     authority: EntityUid,
     action: EntityTypeName,
+    /// The constructors of addresses and times. Cedar's own functions parse these names for every
+    /// value, which costs more than the whole decision.
+    ip: Name,
+    datetime: Name,
     /// Actions that the schema puts into groups of actions.
     grouped: Vec<Entity>,
 }
@@ -50,7 +57,7 @@ impl Vocabulary {
     /// # Errors
     ///
     /// Never in practice: the texts are constants.
-    pub(super) fn new(schema: &Schema) -> Result<Self, ParseErrors> {
+    pub(super) fn new(schema: &Schema) -> Result<Self, Box<ParseErrors>> {
         let grouped = schema.action_entities().map_or_else(
             |_| Vec::new(),
             |all| {
@@ -72,6 +79,8 @@ impl Vocabulary {
             account: "Account".parse()?,
             authority: uid(&authority, "jit-ssh"),
             action: "Action".parse()?,
+            ip: Name::parse_unqualified_name("ip").map_err(ParseErrors::from)?,
+            datetime: Name::parse_unqualified_name("datetime").map_err(ParseErrors::from)?,
             grouped,
         })
     }
@@ -111,7 +120,16 @@ impl Vocabulary {
     pub(super) fn requests(&self, question: &Question) -> Result<Requests, AskError> {
         let context = Context::from_pairs(self.facts(question)).map_err(AskError::new)?;
         let (entities, resources) = self.entities(question)?;
-        let entities = Entities::from_entities(entities, None).map_err(AskError::new)?;
+        // Everything is one step from its parents (actions come with all of theirs), so there is no
+        // closure to compute.
+        let entities = cedar_policy_core::entities::Entities::from_entities(
+            entities.iter().map(|entity| entity.as_ref().clone()),
+            None::<&NoEntitiesSchema>,
+            TCComputation::AssumeAlreadyComputed,
+            Extensions::all_available(),
+        )
+        .map_err(AskError::new)?;
+        let entities = Entities::from(entities);
         let mut each = Vec::with_capacity(resources.len());
         for (principal, resource) in resources {
             let who = self.user(&question.who.subject);
@@ -188,9 +206,9 @@ impl Vocabulary {
             ),
             (
                 "source",
-                Value::new_ip(facts.source.to_canonical().to_string()),
+                made(&self.ip, &facts.source.to_canonical().to_string()),
             ),
-            ("now", Value::new_datetime(time)),
+            ("now", made(&self.datetime, &time)),
             ("hour", long(seconds / 3600 % 24)),
             ("weekday", long(weekday(seconds))),
             ("on_call", Value::new_bool(facts.on_call)),
@@ -223,6 +241,11 @@ fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
 
 fn text(words: &str) -> Value {
     Value::new_string(words.to_owned())
+}
+
+/// What the Cedar function `constructor` makes of `words`.
+fn made(constructor: &Name, words: &str) -> Value {
+    RestrictedExpr::call_extension_fn(constructor.clone(), [RestrictedExpr::val(words)]).into()
 }
 
 fn long(number: u64) -> Value {

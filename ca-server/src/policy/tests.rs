@@ -324,6 +324,15 @@ fn approvals_from_two_groups_are_named_together_and_no_group_too_many() {
 }
 
 #[test]
+fn a_denial_that_only_lacks_approvals_says_how_many_from_whom() {
+    let policies = examples();
+    let found = denial(&policies, &login("prod", &["root"]));
+    assert_eq!(found.approvals_needed(), Some((1, &groups(&["approver"]))));
+    let found = denial(&policies, &login("prod", &["postgres"]));
+    assert_eq!(found.approvals_needed(), None);
+}
+
+#[test]
 fn the_digest_changes_with_every_text_and_name() {
     let text = "@id(\"a\") @reason(\"r\")\nforbid (principal, action, resource);";
     let parse = |name: &str, text: &str| {

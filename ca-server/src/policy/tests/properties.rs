@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 
+use super::super::decide::ask;
 use super::super::hint::hints;
 use super::super::index::Index;
 use super::*;
@@ -109,8 +110,8 @@ proptest! {
     fn the_index_changes_no_decision(policies in policies(), question in question()) {
         let all = unindexed(&policies);
         prop_assert_eq!(
-            super::super::decide::ask(&policies, &question),
-            super::super::decide::ask(&all, &question)
+            ask(&policies, &question),
+            ask(&all, &question)
         );
     }
 
