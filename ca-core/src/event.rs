@@ -108,13 +108,13 @@ impl Event {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::AuditRead(_) | Self::TicketIssued(_) => Kind::AdminAction,
-            Self::CaKeyAdded(_) => Kind::CaKey,
+            Self::CaKeyAdded(_) => Kind::CaKeyEvent,
             Self::CertificateIssued(_) => Kind::UserCertificate,
             Self::CertificatesRevoked(event) => match event.cause {
-                RevocationCause::Done => Kind::GrantReturned,
+                RevocationCause::Done => Kind::GrantGivenBack,
                 RevocationCause::Revoked => Kind::Revocation,
             },
-            Self::LogCreated(_) => Kind::LogCreated,
+            Self::LogCreated(_) => Kind::LogCreation,
             Self::PolicyLoaded(_) => Kind::PolicyChange,
             Self::Refused(_) | Self::RefusalsSummarised(_) => Kind::Refusal,
             Self::SessionClosed(_) => Kind::SessionClosed,

@@ -247,6 +247,22 @@ pub enum Attempt {
     Ticket,
 }
 
+impl Attempt {
+    /// As written in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Certificate => "certificate",
+            Self::Enrolment => "enrolment",
+            Self::Revocation => "revocation",
+            Self::Session => "session",
+            Self::SignIn => "sign-in",
+            Self::Ticket => "ticket",
+        }
+    }
+}
+
 /// See [`super::Event::Refused`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
