@@ -11,5 +11,7 @@ pub mod certificate;
 pub mod digest;
 pub mod event;
 pub mod name;
+pub mod serial;
 pub mod time;
 pub mod tlog;
+mod wire;
