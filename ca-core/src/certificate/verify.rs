@@ -19,6 +19,7 @@ pub struct VerifiedCertificate {
     validity: Validity,
     options: Options,
     subject_key: SubjectKey,
+    tbs: Vec<u8>,
     blob: Vec<u8>,
 }
 
@@ -70,6 +71,7 @@ pub fn verify(
         validity: linted.validity,
         options: linted.options,
         subject_key: linted.subject_key,
+        tbs: parts.tbs.to_vec(),
         blob: certificate.to_vec(),
     })
 }
@@ -127,6 +129,12 @@ impl VerifiedCertificate {
     #[must_use]
     pub const fn subject_key(&self) -> &SubjectKey {
         &self.subject_key
+    }
+
+    /// The bytes that the authority signed: what the log's subject digest is over.
+    #[must_use]
+    pub fn to_be_signed(&self) -> &[u8] {
+        &self.tbs
     }
 
     /// The whole certificate: what an agent is given and asked to remove.

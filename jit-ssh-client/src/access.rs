@@ -1,0 +1,89 @@
+//! From a person to a session at the CA: the stored one, or a sign-in with both factors.
+
+use ca_core::api::{OpenSession, ProblemType, SessionOpened};
+use secrecy::ExposeSecret;
+
+use crate::ca::Ca;
+use crate::clock;
+use crate::failure::Failure;
+use crate::pins::Pins;
+use crate::second_factor::{Factor, Source, ask};
+use crate::session::Session;
+use crate::sign_in::{SignInWish, SignedIn, sign_in};
+
+/// How to get a session when there is none.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Through which provider page.
+    pub(crate) wish: SignInWish,
+    /// Where the second factor comes from.
+    pub(crate) factor: Source,
+    /// Whether a stored session is not enough (`--fresh`).
+    pub(crate) fresh: bool,
+}
+
+/// The stored session if it serves, a new one otherwise.
+///
+/// # Errors
+///
+/// A [`Failure`] of the sign-in.
+pub(crate) async fn session(ca: &Ca, pins: &mut Pins, plan: &Plan) -> Result<Session, Failure> {
+    if !plan.fresh {
+        let stored = Session::load(&ca.config)?;
+        let hint = plan.wish.login_hint.as_deref();
+        if let Some(session) = stored.filter(|s| s.serves(hint, clock::now())) {
+            return Ok(session);
+        }
+    }
+    new_session(ca, pins, plan).await
+}
+
+/// Signs in with both factors and stores the session.
+///
+/// # Errors
+///
+/// A [`Failure`] of the sign-in.
+pub(crate) async fn new_session(ca: &Ca, pins: &mut Pins, plan: &Plan) -> Result<Session, Failure> {
+    if plan.factor == Source::Nobody {
+        // Before a browser opens for nothing.
+        ask(&plan.factor, "", None).await?;
+    }
+    // Providers change; a sign-in takes seconds, so this call is not felt.
+    *pins = ca.refresh(pins.clone()).await?;
+    let signed_in = sign_in(&ca.config, &pins.discovery, &plan.wish, ca.voice).await?;
+    let opened = match open(ca, &signed_in, &plan.factor, "TOTP code: ").await {
+        Err(failure) if plan.factor.may_retry() && was_refused(&failure) => {
+            ca.voice.progress("That was not accepted; one more try.");
+            open(ca, &signed_in, &plan.factor, "TOTP code: ").await
+        }
+        other => other,
+    }?;
+    let session = Session::opened(opened, plan.wish.login_hint.as_deref());
+    session.save(&ca.config)?;
+    Ok(session)
+}
+
+fn was_refused(failure: &Failure) -> bool {
+    let problem = failure.problem.as_ref();
+    problem.is_some_and(|problem| problem.kind == ProblemType::LoginRefused)
+}
+
+async fn open(
+    ca: &Ca,
+    signed_in: &SignedIn,
+    source: &Source,
+    question: &str,
+) -> Result<SessionOpened, Failure> {
+    let factor = ask(source, question, None).await?;
+    let mut body = OpenSession {
+        id_token: signed_in.id_token.expose_secret().to_owned(),
+        session_public_key: signed_in.session_public_key.clone(),
+        totp: None,
+        recovery_code: None,
+    };
+    match &factor {
+        Factor::Totp(code) => body.totp = Some(code.to_string()),
+        Factor::Recovery(code) => body.recovery_code = Some(code.to_string()),
+    }
+    ca.api.open_session(&body).await
+}

@@ -1,0 +1,213 @@
+//! The command line. Names and exit codes are a promise: scripts rest on them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 ok · 2 usage · 3 denied · 4 not authenticated · 5 waiting for approval
+  6 CA or identity provider unreachable · 7 agent or file problem
+  1 an answer that cannot be trusted, or doctor found something broken
+
+Examples:
+  jit-ssh setup https://ca.example.com
+  jit-ssh login prod
+  ssh web1.prod.example.com
+  jit-ssh done prod";
+
+/// Short-lived SSH certificates: sign in, get one into your agent, give it back.
+#[derive(Debug, Parser)]
+#[command(name = "jit-ssh", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// Configuration file [default: ~/.config/jit-ssh/config.toml].
+    #[arg(long, global = true, env = "JIT_SSH_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// One JSON document on stdout, for scripts.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Get to know a CA: pin its keys, write the configuration and ssh_config blocks.
+    #[command(after_help = "Examples:
+  jit-ssh setup https://ca.example.com
+  jit-ssh setup --ca-certificate ca.pem --write-ssh-config https://ca.example.com")]
+    Setup(Setup),
+    /// Get a certificate for an environment into the agent.
+    #[command(after_help = "Examples:
+  jit-ssh login prod
+  jit-ssh login prod --as root --for 30m --reason \"disk full\" --ticket OPS-7
+  jit-ssh login staging --json --totp-command 'oathtool -b --totp $SEED'")]
+    Login(Login),
+    /// Show what you hold, until when, and your session at the CA.
+    #[command(after_help = "Exit code with --check: 0 a certificate is live, 4 none is.
+
+Examples:
+  jit-ssh status
+  jit-ssh status --check && ssh web1.prod.example.com")]
+    Status(Status),
+    /// Give certificates back: out of the agent, revoked at the CA.
+    #[command(after_help = "Examples:
+  jit-ssh done prod
+  jit-ssh done")]
+    Done(Done),
+    /// Give everything back and end the session at the CA.
+    #[command(after_help = "Examples:
+  jit-ssh logout")]
+    Logout,
+    /// The second factor.
+    #[command(subcommand)]
+    Totp(Totp),
+    /// Check configuration, CA, clock, agent and ssh_config; say what to do.
+    #[command(after_help = "Exit code: 0 nothing failed, 1 something did.
+
+Examples:
+  jit-ssh doctor
+  jit-ssh doctor --json")]
+    Doctor,
+    /// For ssh_config `Match exec`: have a certificate ready, quickly and quietly.
+    #[command(after_help = "Exit code 0 lets ssh use the block; any other skips it.
+
+Examples:
+  Match originalhost *.prod.example.com exec \"jit-ssh ensure prod\"")]
+    Ensure(Ensure),
+    /// Print shell completions.
+    #[command(after_help = "Examples:
+  jit-ssh completions bash > ~/.local/share/bash-completion/completions/jit-ssh")]
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    #[command(after_help = "Examples:
+  jit-ssh man | man -l -")]
+    Man,
+}
+
+/// `setup`.
+#[derive(Debug, Args)]
+pub(crate) struct Setup {
+    /// Address of the CA.
+    pub(crate) url: String,
+    /// TLS certificate to trust instead of the system's roots (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_certificate: Option<PathBuf>,
+    /// Trust the keys that the CA shows now, even if they changed.
+    #[arg(long)]
+    pub(crate) accept_new_keys: bool,
+    /// Put the Include line at the top of ~/.ssh/config (keeps a backup).
+    #[arg(long)]
+    pub(crate) write_ssh_config: bool,
+}
+
+/// How to sign in; shared by `login` and `totp enroll`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SignInArgs {
+    /// Shell command that prints the TOTP code.
+    #[arg(long, value_name = "CMD")]
+    pub(crate) totp_command: Option<String>,
+    /// Who signs in, for the identity provider.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) login_hint: Option<String>,
+    /// Sign in on another device instead of a browser here.
+    #[arg(long)]
+    pub(crate) device: bool,
+    /// Show a recovery code instead of a TOTP code.
+    #[arg(long, conflicts_with = "totp_command")]
+    pub(crate) recovery_code: bool,
+}
+
+/// `login`.
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// Environment.
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: String,
+    /// Login name on the hosts; may be given several times [default: the environment's].
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) principals: Vec<String>,
+    /// For how long: 45m, 2h, 1h30m [default: the environment's].
+    #[arg(long = "for", value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) duration: Option<String>,
+    /// Why; policy may ask for it.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Ticket of another system.
+    #[arg(long, value_name = "ID")]
+    pub(crate) ticket: Option<String>,
+    /// Sign in again and get a new certificate, whatever is there.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Have the agent ask before each use.
+    #[arg(long, conflicts_with = "no_agent")]
+    pub(crate) confirm: bool,
+    /// Write the private key to a file instead of giving it to the agent.
+    #[arg(long)]
+    pub(crate) no_agent: bool,
+    /// How to sign in.
+    #[command(flatten)]
+    pub(crate) sign_in: SignInArgs,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Only this environment.
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: Option<String>,
+    /// Say it by the exit code: 0 a certificate is live, 4 none is.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// `done`.
+#[derive(Debug, Args)]
+pub(crate) struct Done {
+    /// Environment [default: all].
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: Option<String>,
+}
+
+/// `totp …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Totp {
+    /// Set up a second factor, or replace it.
+    #[command(after_help = "The --totp-command finds the new secret in $JIT_SSH_OTPAUTH_URI.
+
+Examples:
+  jit-ssh totp enroll
+  jit-ssh totp enroll --ticket TICKET")]
+    Enroll(Enroll),
+}
+
+/// `totp enroll`.
+#[derive(Debug, Args)]
+pub(crate) struct Enroll {
+    /// Ticket from an administrator; may be given several times.
+    #[arg(long, value_name = "TICKET")]
+    pub(crate) ticket: Vec<String>,
+    /// Show the present factor, to replace it.
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// How to sign in.
+    #[command(flatten)]
+    pub(crate) sign_in: SignInArgs,
+}
+
+/// `ensure`.
+#[derive(Debug, Args)]
+pub(crate) struct Ensure {
+    /// Environment.
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: String,
+    /// Never ask, even on a terminal.
+    #[arg(long)]
+    pub(crate) no_prompt: bool,
+}
