@@ -1,20 +1,17 @@
 //! A CA key in an OpenSSH private key file, in memory while the server runs.
 
 use std::fmt;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ca_core::certificate::authority_key::{AuthorityKey, AuthorityKeyError};
-use secrecy::{ExposeSecret, SecretString};
+use ca_core::certificate::authority_key::AuthorityKey;
+use secrecy::SecretString;
 use ssh_encoding::Encode;
 use ssh_key::PrivateKey;
 
 use super::{SignError, Signature, Signer, Signing};
 use crate::issuance::Prepared;
+use crate::key_file::{self, KeyFileError};
 use crate::ledger::Recorded;
-
-/// Longest key file read, bytes.
-const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// An OpenSSH key file, decrypted. Its secret is zeroized when dropped.
 pub struct FileSigner {
@@ -28,51 +25,6 @@ impl fmt::Debug for FileSigner {
     }
 }
 
-/// Why a key file is not used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyFileError {
-    /// The key is of a kind that does not sign here.
-    #[error("{path:?}: {source}")]
-    Kind {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: AuthorityKeyError,
-    },
-    /// Others can read or write it.
-    #[error("{path:?} has mode {mode:o}: a CA key must be readable by its owner only (chmod 600)")]
-    Mode {
-        /// The file.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
-    /// The file is encrypted and no passphrase was given, or a wrong one.
-    #[error("{path:?} is encrypted: {what}")]
-    Passphrase {
-        /// The file.
-        path: PathBuf,
-        /// What to do.
-        what: &'static str,
-    },
-    /// Not an OpenSSH private key.
-    #[error("{path:?} is not an OpenSSH private key: {detail}")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// It cannot be read.
-    #[error("{path:?}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-}
-
 impl FileSigner {
     /// Reads a key file, with its passphrase if it is encrypted. Ed25519, ECDSA P-256 or P-384.
     ///
@@ -80,24 +32,11 @@ impl FileSigner {
     ///
     /// [`KeyFileError`]; the message says what to do.
     pub fn read(path: &Path, passphrase: Option<&SecretString>) -> Result<Self, KeyFileError> {
-        let text = read_private(path)?;
+        let key = key_file::read(path, passphrase)?;
         let parse = |error: ssh_key::Error| KeyFileError::Parse {
             path: path.to_owned(),
             detail: error.to_string(),
         };
-        let mut key = PrivateKey::from_openssh(text.expose_secret()).map_err(parse)?;
-        if key.is_encrypted() {
-            let locked = |what| KeyFileError::Passphrase {
-                path: path.to_owned(),
-                what,
-            };
-            let passphrase = passphrase.ok_or_else(|| {
-                locked("name a file with its passphrase in the configuration (passphrase_file)")
-            })?;
-            key = key
-                .decrypt(passphrase.expose_secret())
-                .map_err(|_| locked("the passphrase is wrong"))?;
-        }
         let blob = key.public_key().to_bytes().map_err(parse)?;
         let public = AuthorityKey::from_blob(&blob).map_err(|source| KeyFileError::Kind {
             path: path.to_owned(),
@@ -105,28 +44,6 @@ impl FileSigner {
         })?;
         Ok(Self { key, public })
     }
-}
-
-fn read_private(path: &Path) -> Result<SecretString, KeyFileError> {
-    use std::io::Read as _;
-    let io = |source| KeyFileError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let file = std::fs::File::open(path).map_err(io)?;
-    // Asked of the open file, so that it cannot be exchanged in between.
-    let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(KeyFileError::Mode {
-            path: path.to_owned(),
-            mode,
-        });
-    }
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX)
-        .read_to_string(&mut text)
-        .map_err(io)?;
-    Ok(text.into())
 }
 
 impl Signer for FileSigner {
@@ -158,6 +75,7 @@ impl FileSigner {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
     use super::*;
