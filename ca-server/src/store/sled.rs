@@ -147,14 +147,13 @@ impl SledStore {
     }
 
     fn start(folder: &Path, reserve_bytes: u64) -> Result<Self, OpenError> {
-        let tree = ::sled::Config::new()
+        let config = ::sled::Config::new()
             .path(folder)
-            .cache_capacity(CACHE_BYTES)
-            .open()
-            .map_err(|error| OpenError::Sled {
-                path: folder.to_owned(),
-                error,
-            })?;
+            .cache_capacity(CACHE_BYTES);
+        let tree = disk::open_unlocked(&config).map_err(|error| OpenError::Sled {
+            path: folder.to_owned(),
+            error,
+        })?;
         let disk = Disk::new(folder, reserve_bytes).map_err(|error| refused(folder, error))?;
         // sled made its log and configuration, and after recovery renamed its own snapshot.
         disk.sync_folder().map_err(|error| refused(folder, error))?;

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
 use crate::store::StoreError;
 
@@ -98,6 +99,25 @@ impl Disk {
         File::open(&self.folder)?.sync_all()
     }
 }
+
+/// Opens sled, waiting up to half a second for its lock: a process that just ended, or sled's own
+/// threads after the last handle was dropped, let go of it a moment later.
+pub(super) fn open_unlocked(config: &::sled::Config) -> ::sled::Result<::sled::Db> {
+    for _ in 0..LOCK_TRIES {
+        match config.open() {
+            Err(::sled::Error::Io(error)) if error.to_string().contains(LOCKED) => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+    config.open()
+}
+
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+/// How sled words it; it has no kind of error for it.
+const LOCKED: &str = "could not acquire lock";
 
 /// Makes `folder` for this user alone, and its name durable. It must not exist yet.
 pub(super) fn create_folder(folder: &Path) -> std::io::Result<()> {

@@ -1,5 +1,5 @@
 //! The search index: which terms occur in which records. Derived from event bytes alone, so it can
-//! always be made again.
+//! always be made again; full blocks keep the terms as [`terms`] spelled them at that time.
 //!
 //! 256 records make a block. When a block is full, its terms are spread over 32 buckets by hash,
 //! one value for each bucket: an eighth of a write for each record, and a search reads one bucket

@@ -1,3 +1,5 @@
+//! The contract on a real folder, refusals, damage, and a process that is killed.
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
