@@ -41,7 +41,11 @@ pub struct Running {
 /// When the key file cannot be used.
 pub fn log_key(config: &Config) -> anyhow::Result<LogKey> {
     let signing = key_file::read_ed25519(&config.log.key).context("the log's key")?;
-    Ok(LogKey::new(config.log.origin.clone(), config.log.epoch, signing))
+    Ok(LogKey::new(
+        config.log.origin.clone(),
+        config.log.epoch,
+        signing,
+    ))
 }
 
 /// Creates the log of a new CA.
@@ -52,10 +56,11 @@ pub fn log_key(config: &Config) -> anyhow::Result<LogKey> {
 pub fn create_log(config: &Config, clock: Clock) -> anyhow::Result<()> {
     let store: Arc<dyn Store> = Arc::new(SledStore::create(&config.store, config.reserve_bytes)?);
     let high_water = HighWater::create(&config.high_water)?;
-    let Opened { ledger, sequencer } =
-        Ledger::create(store, log_key(config)?, clock, high_water)?;
+    let Opened { ledger, sequencer } = Ledger::create(store, log_key(config)?, clock, high_water)?;
     drop(ledger);
-    sequencer.join().map_err(|_| anyhow::anyhow!("the ledger's thread failed"))
+    sequencer
+        .join()
+        .map_err(|_| anyhow::anyhow!("the ledger's thread failed"))
 }
 
 /// Opens everything the configuration names, checks it, and records what is in force.
@@ -79,7 +84,12 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     check_keys_differ(&environments)?;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.store, config.reserve_bytes)?);
     let high_water = HighWater::open(&config.high_water)?;
-    let opened = Ledger::open(Arc::clone(&store), log_key(config)?, clock.clone(), high_water)?;
+    let opened = Ledger::open(
+        Arc::clone(&store),
+        log_key(config)?,
+        clock.clone(),
+        high_water,
+    )?;
     let ca = Arc::new(Ca {
         ledger: opened.ledger,
         store,
@@ -91,7 +101,10 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         clock,
     });
     ca.record_start().await?;
-    Ok(Running { ca, sequencer: opened.sequencer })
+    Ok(Running {
+        ca,
+        sequencer: opened.sequencer,
+    })
 }
 
 fn settings(config: &Config) -> Settings {
@@ -100,7 +113,10 @@ fn settings(config: &Config) -> Settings {
         session: Duration::from_secs(u64::from(config.session_hours) * 3600),
         enrolment: config.enrolment,
         // otpauth labels cannot hold a colon.
-        totp_issuer: format!("jit-ssh {}", host.split([':', '/']).next().unwrap_or_default()),
+        totp_issuer: format!(
+            "jit-ssh {}",
+            host.split([':', '/']).next().unwrap_or_default()
+        ),
         on_call_users: config.on_call.users.clone(),
         on_call_groups: config.on_call.groups.clone(),
     }
@@ -108,12 +124,18 @@ fn settings(config: &Config) -> Settings {
 
 async fn signing(name: &Environment, config: &EnvironmentConfig) -> anyhow::Result<Signing> {
     let signer: Box<dyn Signer> = match &config.key {
-        KeyConfig::Agent { agent_socket, public_key } => {
+        KeyConfig::Agent {
+            agent_socket,
+            public_key,
+        } => {
             let signer = AgentSigner::new(agent_socket, public_key.parse()?);
             signer.check().await?;
             Box::new(signer)
         }
-        KeyConfig::File { file, passphrase_file } => {
+        KeyConfig::File {
+            file,
+            passphrase_file,
+        } => {
             let passphrase = passphrase_file.as_deref().map(passphrase).transpose()?;
             Box::new(FileSigner::read(file, passphrase.as_ref())?)
         }
@@ -127,7 +149,11 @@ async fn signing(name: &Environment, config: &EnvironmentConfig) -> anyhow::Resu
         accounts: config.accounts.clone(),
         default_duration_seconds: config.default_duration_seconds,
     };
-    Ok(Signing { rules, signer, distrusted: AtomicBool::new(false) })
+    Ok(Signing {
+        rules,
+        signer,
+        distrusted: AtomicBool::new(false),
+    })
 }
 
 fn passphrase(path: &Path) -> anyhow::Result<secrecy::SecretString> {
@@ -142,7 +168,9 @@ fn check_keys_differ(environments: &BTreeMap<Environment, Signing>) -> anyhow::R
     for (name, signing) in environments {
         let key = signing.signer.public_key().to_string();
         if let Some(other) = seen.insert(key, name) {
-            anyhow::bail!("environments {other} and {name} have the same CA key: each needs its own");
+            anyhow::bail!(
+                "environments {other} and {name} have the same CA key: each needs its own"
+            );
         }
     }
     Ok(())

@@ -185,15 +185,18 @@ impl Config {
     ///
     /// [`ConfigError`]
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         let mut config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
             path: path.to_owned(),
             source: Box::new(source),
         })?;
-        config
-            .check()
-            .map_err(|what| ConfigError::Invalid { path: path.to_owned(), what })?;
+        config.check().map_err(|what| ConfigError::Invalid {
+            path: path.to_owned(),
+            what,
+        })?;
         config.resolve(path.parent().unwrap_or(Path::new("")));
         Ok(config)
     }
@@ -206,15 +209,23 @@ impl Config {
             return Err("at least one [environments.NAME] is needed".to_owned());
         }
         if !(1..1 << 23).contains(&self.log.epoch) {
-            return Err(format!("log.epoch is {}, 1 to 8388607 are allowed", self.log.epoch));
+            return Err(format!(
+                "log.epoch is {}, 1 to 8388607 are allowed",
+                self.log.epoch
+            ));
         }
         if !(1..=168).contains(&self.session_hours) {
-            return Err(format!("session_hours is {}, 1 to 168 are allowed", self.session_hours));
+            return Err(format!(
+                "session_hours is {}, 1 to 168 are allowed",
+                self.session_hours
+            ));
         }
         if self.high_water.starts_with(&self.store) {
-            return Err("high_water must lie outside the store's folder: restoring one must not \
+            return Err(
+                "high_water must lie outside the store's folder: restoring one must not \
                         restore the other"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         for (name, environment) in &self.environments {
             let seconds_max = u64::from(environment.profile.max_duration_seconds.get());
@@ -241,11 +252,18 @@ impl Config {
         if let Some(tls) = &mut self.tls {
             paths.extend([&mut tls.certificate, &mut tls.key]);
         }
-        paths.extend(self.issuers.iter_mut().filter_map(|issuer| issuer.ca_file.as_mut()));
+        paths.extend(
+            self.issuers
+                .iter_mut()
+                .filter_map(|issuer| issuer.ca_file.as_mut()),
+        );
         for environment in self.environments.values_mut() {
             match &mut environment.key {
                 KeyConfig::Agent { agent_socket, .. } => paths.push(agent_socket),
-                KeyConfig::File { file, passphrase_file } => {
+                KeyConfig::File {
+                    file,
+                    passphrase_file,
+                } => {
                     paths.push(file);
                     paths.extend(passphrase_file.as_mut());
                 }
@@ -296,13 +314,19 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error_that_shows_its_line() {
-        let error = read(&SMALL.replace("session", "").replace("listen", "lisen = 1\nlisten"));
+        let error = read(
+            &SMALL
+                .replace("session", "")
+                .replace("listen", "lisen = 1\nlisten"),
+        );
         assert!(error.unwrap_err().to_string().contains("lisen"));
     }
 
     #[test]
     fn a_default_beyond_the_ceiling_is_refused_with_what_is_allowed() {
-        let error = read(&SMALL.replace("= 3600", "= 36000")).unwrap_err().to_string();
+        let error = read(&SMALL.replace("= 3600", "= 36000"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("60 to 28800"), "{error}");
     }
 

@@ -91,9 +91,9 @@ pub fn read(path: &Path, passphrase: Option<&SecretString>) -> Result<PrivateKey
 pub fn read_ed25519(path: &Path) -> Result<ed25519_dalek::SigningKey, KeyFileError> {
     let key = read(path, None)?;
     match key.key_data() {
-        KeypairData::Ed25519(pair) => {
-            Ok(ed25519_dalek::SigningKey::from_bytes(&pair.private.to_bytes()))
-        }
+        KeypairData::Ed25519(pair) => Ok(ed25519_dalek::SigningKey::from_bytes(
+            &pair.private.to_bytes(),
+        )),
         _ => Err(KeyFileError::Parse {
             path: path.to_owned(),
             detail: "not an Ed25519 key".to_owned(),
@@ -132,7 +132,11 @@ pub fn create_ed25519(
 /// Those of the file system; `AlreadyExists` above all.
 pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -157,6 +161,8 @@ pub fn read_private(path: &Path) -> Result<SecretString, KeyFileError> {
         });
     }
     let mut text = String::new();
-    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(io)?;
+    file.take(FILE_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(io)?;
     Ok(text.into())
 }

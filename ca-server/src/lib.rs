@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod store;
 // adapters
 pub mod identity;
+pub mod key_file;
 pub mod policy_files;
 pub mod seal;
 pub mod signer;
@@ -22,5 +23,9 @@ pub mod signer;
 pub mod audit;
 pub mod ca;
 // edges
+pub mod admin;
+pub mod assembly;
 pub mod command;
+pub mod config;
 pub mod dev;
+pub mod http;

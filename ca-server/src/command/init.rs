@@ -18,8 +18,10 @@ use crate::{assembly, key_file};
 
 /// Make a new CA: configuration, keys, policies, log.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  ca-server init --dir /etc/jit-ssh --url https://ca.example.com \
-    --issuer https://id.example.com --client-id jit-ssh")]
+#[command(
+    after_help = "Example:\n  ca-server init --dir /etc/jit-ssh --url https://ca.example.com \
+    --issuer https://id.example.com --client-id jit-ssh"
+)]
 pub struct Init {
     /// Folder to make; must not exist, or be empty.
     #[arg(long)]
@@ -61,7 +63,9 @@ impl Init {
     fn say_what_next(&self) {
         let dir = self.dir.display();
         println!("Made a CA in {dir}. What next:");
-        println!("  1. In {dir}/{FILE_NAME}: set listen and [tls] (or keep loopback behind a proxy).");
+        println!(
+            "  1. In {dir}/{FILE_NAME}: set listen and [tls] (or keep loopback behind a proxy)."
+        );
         println!("  2. Edit {dir}/policies/*.cedar, then: ca-server policy test --dir {dir}");
         println!("  3. ca-server serve --config {dir}/{FILE_NAME}");
         println!("  4. On each host of ENV, the lines of: ca-server sshd-config ENV --dir {dir}");
@@ -71,7 +75,9 @@ impl Init {
 }
 
 fn check_url(url: &url::Url) -> anyhow::Result<()> {
-    let loopback = url.host_str().is_some_and(|host| matches!(host, "127.0.0.1" | "[::1]" | "localhost"));
+    let loopback = url
+        .host_str()
+        .is_some_and(|host| matches!(host, "127.0.0.1" | "[::1]" | "localhost"));
     anyhow::ensure!(
         url.scheme() == "https" || (url.scheme() == "http" && loopback),
         "--url must be https:// (http:// only on loopback)"
@@ -122,9 +128,19 @@ pub fn plan(
 }
 
 fn environment(name: &Environment, host: &str) -> anyhow::Result<EnvironmentConfig> {
-    let domain = host.split_once('.').map_or("example.com", |(_, domain)| domain);
-    let domain = if domain.parse::<f32>().is_ok() || domain.is_empty() { "example.com" } else { domain };
-    let domain = if host.parse::<std::net::IpAddr>().is_ok() { "example.com" } else { domain };
+    let domain = host
+        .split_once('.')
+        .map_or("example.com", |(_, domain)| domain);
+    let domain = if domain.parse::<f32>().is_ok() || domain.is_empty() {
+        "example.com"
+    } else {
+        domain
+    };
+    let domain = if host.parse::<std::net::IpAddr>().is_ok() {
+        "example.com"
+    } else {
+        domain
+    };
     Ok(serde_json::from_value(serde_json::json!({
         "host_patterns": [format!("*.{name}.{domain}")],
         "default_principals": ["deploy"],
@@ -143,11 +159,16 @@ fn environment(name: &Environment, host: &str) -> anyhow::Result<EnvironmentConf
 pub fn create(dir: &Path, config: &Config) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let occupied = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
-    anyhow::ensure!(!occupied, "{dir:?} is not empty: a CA is never made over something else");
+    anyhow::ensure!(
+        !occupied,
+        "{dir:?} is not empty: a CA is never made over something else"
+    );
     let mut builder = std::fs::DirBuilder::new();
     builder.mode(0o700).recursive(true);
     for folder in ["keys", "policies/cases"] {
-        builder.create(dir.join(folder)).with_context(|| format!("{:?}", dir.join(folder)))?;
+        builder
+            .create(dir.join(folder))
+            .with_context(|| format!("{:?}", dir.join(folder)))?;
     }
     for (path, text) in EXAMPLES {
         std::fs::write(dir.join("policies").join(path), text)?;

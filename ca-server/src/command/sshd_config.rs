@@ -66,8 +66,15 @@ const LINES: [&str; 5] = [
 /// When there is no such environment or its key cannot be read.
 pub fn public_key(config: &Config, name: &Environment) -> anyhow::Result<String> {
     let Some(environment) = config.environments.get(name) else {
-        let known: Vec<&str> = config.environments.keys().map(Environment::as_str).collect();
-        anyhow::bail!("there is no environment {name:?} (there are: {})", known.join(", "));
+        let known: Vec<&str> = config
+            .environments
+            .keys()
+            .map(Environment::as_str)
+            .collect();
+        anyhow::bail!(
+            "there is no environment {name:?} (there are: {})",
+            known.join(", ")
+        );
     };
     match &environment.key {
         KeyConfig::Agent { public_key, .. } => Ok(public_key.clone()),

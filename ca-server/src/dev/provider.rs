@@ -77,12 +77,12 @@ pub fn people() -> Vec<DevPerson> {
     [
         ("alice", "Alice Example", "engineering"),
         ("bob", "Bob Example", "sre"),
-        ("carol", "Carol Example", "security"),
+        ("carol", "Carol Example", "security approver"),
     ]
     .map(|(name, full_name, group)| DevPerson {
         name: name.to_owned(),
         full_name: full_name.to_owned(),
-        groups: vec![group.to_owned()],
+        groups: group.split(" ").map(str::to_owned).collect(),
     })
     .into()
 }
