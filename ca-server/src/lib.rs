@@ -24,3 +24,4 @@ pub mod ca;
 // edges
 pub mod command;
 pub mod dev;
+pub mod http;
