@@ -98,12 +98,16 @@ pub enum ProblemType {
     InvalidRequest,
     /// Sign-in refused, for whatever reason (401).
     LoginRefused,
+    /// The path exists, but not with this method (405).
+    MethodNotAllowed,
     /// No such thing (404).
     NotFound,
     /// The identity provider cannot be reached (503).
     ProviderUnavailable,
     /// The request id was used for a different wish (409).
     RequestIdReused,
+    /// The request took too long to arrive (408).
+    RequestTimeout,
     /// The session token is missing, unknown or over (401).
     SessionRequired,
     /// Too many attempts (429).
@@ -114,4 +118,6 @@ pub enum ProblemType {
     TotpNotEnrolled,
     /// The second factor is missing (401).
     TotpRequired,
+    /// The body is not declared as JSON (415).
+    UnsupportedMediaType,
 }
