@@ -11,8 +11,12 @@ use crate::terminal::plain;
 /// The exit code of a kind of problem.
 pub(crate) const fn exit(kind: ProblemType) -> Exit {
     match kind {
-        ProblemType::ApprovalRequired | ProblemType::Denied => Exit::Denied,
-        ProblemType::InvalidRequest | ProblemType::NotFound | ProblemType::TooLarge => Exit::Usage,
+        ProblemType::Denied => Exit::Denied,
+        ProblemType::InvalidRequest
+        | ProblemType::MethodNotAllowed
+        | ProblemType::NotFound
+        | ProblemType::TooLarge
+        | ProblemType::UnsupportedMediaType => Exit::Usage,
         ProblemType::LoginRefused
         | ProblemType::SessionRequired
         | ProblemType::TooManyAttempts
@@ -21,7 +25,8 @@ pub(crate) const fn exit(kind: ProblemType) -> Exit {
         ProblemType::Busy
         | ProblemType::CaKeyUnavailable
         | ProblemType::Internal
-        | ProblemType::ProviderUnavailable => Exit::Unreachable,
+        | ProblemType::ProviderUnavailable
+        | ProblemType::RequestTimeout => Exit::Unreachable,
         ProblemType::RequestIdReused => Exit::Broken,
     }
 }
@@ -49,7 +54,10 @@ pub(crate) fn failure(problem: Problem) -> Failure {
 
 fn advice(problem: &Problem) -> Option<String> {
     let advice = match problem.kind {
-        ProblemType::Busy | ProblemType::CaKeyUnavailable | ProblemType::Internal => {
+        ProblemType::Busy
+        | ProblemType::CaKeyUnavailable
+        | ProblemType::Internal
+        | ProblemType::RequestTimeout => {
             "nothing was issued; try again in a moment".to_owned()
         }
         ProblemType::LoginRefused => {
@@ -71,12 +79,13 @@ fn advice(problem: &Problem) -> Option<String> {
             "set up a second factor with: jit-ssh totp enroll".to_owned()
         }
         ProblemType::TotpRequired => "show the second factor again: add --fresh".to_owned(),
-        ProblemType::ApprovalRequired
-        | ProblemType::Denied
+        ProblemType::Denied
         | ProblemType::InvalidRequest
+        | ProblemType::MethodNotAllowed
         | ProblemType::NotFound
         | ProblemType::RequestIdReused
-        | ProblemType::TooLarge => return None,
+        | ProblemType::TooLarge
+        | ProblemType::UnsupportedMediaType => return None,
     };
     Some(advice)
 }
@@ -102,14 +111,16 @@ fn command(wish: &RequestCertificate, hint: &Hint) -> Option<String> {
     let mut reason = wish.reason.as_deref().map(quoted);
     let mut ticket = wish.ticket.as_deref().map(quoted);
     let mut fresh = false;
-    match &hint.change {
-        HintChange::Approvals { .. } => return None,
-        HintChange::BoundToken => {}
-        HintChange::FreshSecondFactor => fresh = true,
-        HintChange::OtherAccount { principal } => principals = vec![principal.to_string()],
-        HintChange::Reason => reason = Some("\"WHY\"".to_owned()),
-        HintChange::ShorterDuration { seconds_max } => seconds = Some(*seconds_max),
-        HintChange::Ticket => ticket = Some("TICKET-ID".to_owned()),
+    for change in &hint.changes {
+        match change {
+            HintChange::Approvals { .. } => return None,
+            HintChange::BoundToken => {}
+            HintChange::FreshSecondFactor => fresh = true,
+            HintChange::OtherAccount { principal } => principals = vec![principal.to_string()],
+            HintChange::Reason => reason = Some("\"WHY\"".to_owned()),
+            HintChange::ShorterDuration { seconds_max } => seconds = Some(*seconds_max),
+            HintChange::Ticket => ticket = Some("TICKET-ID".to_owned()),
+        }
     }
     let mut words = vec!["jit-ssh login".to_owned(), wish.environment.clone()];
     words.extend(principals.iter().map(|name| format!("--as {name}")));
@@ -156,8 +167,10 @@ mod tests {
         let denied = problem(
             r#"{"type":"denied","status":403,"title":"not allowed",
             "reasons":[{"policy":"prod-short","sentence":"prod is for an hour at most"}],
-            "hints":[{"change":"shorter-duration","seconds_max":3600,"sentence":"allowed for at most 1 h"},
-                     {"change":"approvals","count":1,"group":"sre","sentence":"needs 1 approval from group sre"}]}"#,
+            "hints":[{"changes":[{"change":"shorter-duration","seconds_max":3600}],
+                      "sentence":"allowed for at most 1 h"},
+                     {"changes":[{"change":"approvals","count":1,"groups":["sre"]}],
+                      "sentence":"needs 1 approval from group sre"}]}"#,
         );
         let failure = with_commands(failure(denied), &wish());
         assert_eq!(failure.exit, Exit::Denied);
@@ -178,7 +191,6 @@ mod tests {
     fn each_kind_of_problem_has_the_exit_code_of_the_manual() {
         for (kind, code) in [
             ("denied", 3),
-            ("approval-required", 3),
             ("invalid-request", 2),
             ("not-found", 2),
             ("too-large", 2),
