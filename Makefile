@@ -12,6 +12,8 @@ help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: ## From sign-in to a shell on a stock sshd, on this machine
+	@bash tests/prerequisites.sh demo
+	$(CARGO) build $(FLAGS) --bins --tests
 	@bash deploy/demo.sh
 
 test: prerequisites lint programs ## Everything that must hold: lints, docs, unit, property and end-to-end tests
