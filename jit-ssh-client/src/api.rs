@@ -86,7 +86,8 @@ impl Api {
 
     /// `GET /v1/discovery`.
     pub(crate) async fn discovery(&self) -> Result<Discovery, Failure> {
-        self.answer(self.request(Method::GET, "v1/discovery")?).await
+        self.answer(self.request(Method::GET, "v1/discovery")?)
+            .await
     }
 
     /// `POST /v1/sessions`.
@@ -97,7 +98,8 @@ impl Api {
     /// `GET /v1/sessions/current`.
     pub(crate) async fn session(&self, token: &SecretString) -> Result<SessionStatus, Failure> {
         let request = self.request(Method::GET, "v1/sessions/current")?;
-        self.answer(request.bearer_auth(token.expose_secret())).await
+        self.answer(request.bearer_auth(token.expose_secret()))
+            .await
     }
 
     /// `DELETE /v1/sessions/current`.
@@ -106,7 +108,8 @@ impl Api {
         token: &SecretString,
     ) -> Result<SessionClosed, Failure> {
         let request = self.request(Method::DELETE, "v1/sessions/current")?;
-        self.answer(request.bearer_auth(token.expose_secret())).await
+        self.answer(request.bearer_auth(token.expose_secret()))
+            .await
     }
 
     /// `POST /v1/totp`.

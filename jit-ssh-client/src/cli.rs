@@ -47,11 +47,13 @@ pub(crate) enum Command {
   jit-ssh login staging --json --totp-command 'oathtool -b --totp $SEED'")]
     Login(Login),
     /// Show what you hold, until when, and your session at the CA.
-    #[command(after_help = "Exit code with --check: 0 a certificate is live, 4 none is.
+    #[command(
+        after_help = "Exit code with --check: 0 a certificate is live, 4 none is.
 
 Examples:
   jit-ssh status
-  jit-ssh status --check && ssh web1.prod.example.com")]
+  jit-ssh status --check && ssh web1.prod.example.com"
+    )]
     Status(Status),
     /// Give certificates back: out of the agent, revoked at the CA.
     #[command(after_help = "Examples:
@@ -179,11 +181,13 @@ pub(crate) struct Done {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Totp {
     /// Set up a second factor, or replace it.
-    #[command(after_help = "The --totp-command finds the new secret in $JIT_SSH_OTPAUTH_URI.
+    #[command(
+        after_help = "The --totp-command finds the new secret in $JIT_SSH_OTPAUTH_URI.
 
 Examples:
   jit-ssh totp enroll
-  jit-ssh totp enroll --ticket TICKET")]
+  jit-ssh totp enroll --ticket TICKET"
+    )]
     Enroll(Enroll),
 }
 

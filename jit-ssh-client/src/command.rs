@@ -105,7 +105,11 @@ mod tests {
         let command = Cli::command();
         for sub in command.get_subcommands().filter(|s| s.get_name() != "totp") {
             let help = sub.get_after_help().map(ToString::to_string);
-            assert!(help.is_some_and(|h| h.contains("Examples:")), "{}", sub.get_name());
+            assert!(
+                help.is_some_and(|h| h.contains("Examples:")),
+                "{}",
+                sub.get_name()
+            );
         }
     }
 }

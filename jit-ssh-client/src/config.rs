@@ -214,7 +214,13 @@ fn folder_name(url: &Url) -> String {
         .host_str()
         .unwrap_or_default()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        })
         .take(48)
         .collect();
     let digest = Sha256::digest(url.as_str().as_bytes());
@@ -257,7 +263,11 @@ mod tests {
         assert_eq!(config.ca_url.as_str(), "https://127.0.0.1:8443/");
         assert_eq!(config.tls_root.as_deref(), Some("-----BEGIN X"));
         assert!(config.named);
-        assert!(config.state.starts_with(folder.path().join(".local/state/jit-ssh")));
+        assert!(
+            config
+                .state
+                .starts_with(folder.path().join(".local/state/jit-ssh"))
+        );
     }
 
     #[test]
@@ -274,10 +284,20 @@ mod tests {
 
     #[test]
     fn only_https_or_this_machine_is_an_address() {
-        for text in ["https://ca.example.com", "http://127.0.0.1:1", "http://[::1]:1"] {
+        for text in [
+            "https://ca.example.com",
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+        ] {
             assert!(parse_url(text).is_ok(), "{text}");
         }
-        for text in ["http://ca.example.com", "ca.example.com", "ftp://a", "https://u:p@a", ""] {
+        for text in [
+            "http://ca.example.com",
+            "ca.example.com",
+            "ftp://a",
+            "https://u:p@a",
+            "",
+        ] {
             let failure = parse_url(text).unwrap_err();
             assert_eq!(failure.exit, Exit::Usage, "{text}");
         }

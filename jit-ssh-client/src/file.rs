@@ -74,9 +74,8 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// A [`Failure`] naming the file when it cannot be read, is not UTF-8 or is over 1 MiB.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
-    let failed = |error: io::Error| {
-        Failure::local(format!("cannot read {}: {error}", path.display()))
-    };
+    let failed =
+        |error: io::Error| Failure::local(format!("cannot read {}: {error}", path.display()));
     let file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

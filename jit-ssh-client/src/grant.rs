@@ -7,9 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ca_core::agent::answer::Identity;
-use ca_core::certificate::untrusted::{
-    UntrustedCertificate, read_untrusted, read_untrusted_blob,
-};
+use ca_core::certificate::untrusted::{UntrustedCertificate, read_untrusted, read_untrusted_blob};
 use ca_core::name::{Environment, Principal};
 use ca_core::time::Timestamp;
 
@@ -97,7 +95,10 @@ pub(crate) fn comment(environment: &Environment, key_id: &str) -> String {
 
 /// The certificate file of `environment`: what `IdentityFile` names.
 pub(crate) fn certificate_file(config: &Config, environment: &Environment) -> PathBuf {
-    config.state.join("certs").join(format!("{environment}-cert.pub"))
+    config
+        .state
+        .join("certs")
+        .join(format!("{environment}-cert.pub"))
 }
 
 /// The private key file of `environment`, which exists after `--no-agent` only. `ssh -i` finds the

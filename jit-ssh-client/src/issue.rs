@@ -180,7 +180,10 @@ fn replace_in_agent(
     grant::remove_from_agent(agent, pins, Some(environment))?;
     agent.add(entry)?;
     let listed = agent.list()?;
-    if listed.iter().any(|identity| identity.blob == entry.certificate) {
+    if listed
+        .iter()
+        .any(|identity| identity.blob == entry.certificate)
+    {
         return Ok(());
     }
     Err(AgentError::NotListed)
@@ -211,3 +214,6 @@ pub(crate) fn mend_certificate_file(ca: &Ca, held: &grant::Grant) -> Result<(), 
     }
     file::replace(&path, line.as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,7 +161,10 @@ mod tests {
         );
         let failure = with_commands(failure(denied), &wish());
         assert_eq!(failure.exit, Exit::Denied);
-        assert_eq!(failure.lines, ["policy prod-short: prod is for an hour at most"]);
+        assert_eq!(
+            failure.lines,
+            ["policy prod-short: prod is for an hour at most"]
+        );
         assert_eq!(
             failure.hints,
             [

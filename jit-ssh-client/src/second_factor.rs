@@ -137,7 +137,15 @@ mod tests {
     #[test]
     fn only_six_ascii_digits_are_a_code() {
         assert_eq!(six_digits("012345").unwrap().as_str(), "012345");
-        for text in ["12345", "1234567", "123 456", " 12345", "１２３４５６", "12345a", ""] {
+        for text in [
+            "12345",
+            "1234567",
+            "123 456",
+            " 12345",
+            "１２３４５６",
+            "12345a",
+            "",
+        ] {
             let failure = six_digits(text).unwrap_err();
             assert_eq!(failure.exit, Exit::NotAuthenticated, "{text:?}");
             assert!(text.is_empty() || !failure.what.contains(text));

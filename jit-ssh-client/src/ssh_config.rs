@@ -41,7 +41,10 @@ pub(crate) fn blocks(
             .filter(|pattern| is_pattern(pattern))
             .collect();
         if patterns.is_empty() {
-            text.push_str(&format!("\n# {}: the CA names no hosts\n", environment.name));
+            text.push_str(&format!(
+                "\n# {}: the CA names no hosts\n",
+                environment.name
+            ));
             continue;
         }
         text.push_str(&block(config, program, environment, &patterns.join(","))?);
@@ -87,7 +90,9 @@ fn is_pattern(text: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('-')
         && text.len() <= PATTERN_BYTES_MAX
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "*?._:-".contains(c))
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "*?._:-".contains(c))
 }
 
 /// The line that has to be first in the person's own file.
@@ -99,8 +104,10 @@ pub(crate) fn include_line(file: &Path) -> Result<String, Failure> {
     // Include knows no %-tokens on older versions, so the path goes in as it is.
     let text = writable(file)?.replace("%%", "%");
     if text.contains('%') {
-        return Err(Failure::local(format!("the path {text:?} holds a percent sign"))
-            .hint("set state_dir in the configuration to a plain path"));
+        return Err(
+            Failure::local(format!("the path {text:?} holds a percent sign"))
+                .hint("set state_dir in the configuration to a plain path"),
+        );
     }
     Ok(format!("Include \"{text}\""))
 }

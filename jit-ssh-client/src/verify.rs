@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use ca_core::api::{DiscoveredEnvironment, DiscoveredLog, IssuedCertificate};
-use ca_core::certificate::lint::{ExpectedPrincipals, ExpectedWindow, Expectations};
+use ca_core::certificate::lint::{Expectations, ExpectedPrincipals, ExpectedWindow};
 use ca_core::certificate::principals::Principals;
 use ca_core::certificate::subject_key::SubjectKey;
 use ca_core::certificate::verify::{VerifiedCertificate, VerifyError, verify_line};
@@ -195,4 +195,4 @@ fn in_the_log(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -193,7 +193,10 @@ fn an_agent_that_refuses_a_lifetime_is_told_from_a_locked_one() {
         let mut agent = Agent::connect_to(path).unwrap();
         agent.probe(false, clock::now()).unwrap_err()
     };
-    assert!(matches!(error, AgentError::RefusesConstraint { .. }), "{error}");
+    assert!(
+        matches!(error, AgentError::RefusesConstraint { .. }),
+        "{error}"
+    );
     assert!(Failure::from(error).hints[0].contains("--no-agent"));
     // Tried with a lifetime, then without, and the second was taken out again.
     assert_eq!(served.join().unwrap(), [25, 17, 18]);

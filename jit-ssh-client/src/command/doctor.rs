@@ -101,7 +101,11 @@ pub(crate) async fn run(place: &Surroundings, voice: Voice) -> Result<ExitCode, 
     findings.push(ssh_version().await);
     report(voice, &findings);
     let any_failed = findings.iter().any(|finding| finding.level == Level::Fail);
-    Ok(if any_failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    Ok(if any_failed {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn report(voice: Voice, findings: &[Finding]) {
@@ -153,7 +157,12 @@ async fn authority(config: &Config) -> Vec<Finding> {
     )];
     findings.push(match skew(discovery.server_time, clock::now()) {
         None => ok("clock", "agrees with the CA's"),
-        Some(line) => bad(Level::Fail, "clock", line, "set the clock (timedatectl, chronyc)"),
+        Some(line) => bad(
+            Level::Fail,
+            "clock",
+            line,
+            "set the clock (timedatectl, chronyc)",
+        ),
     });
     findings.push(match Pins::load(config) {
         Ok(Some(pins)) => match pins.refreshed(discovery, clock::now()) {
@@ -192,7 +201,10 @@ fn agent(config: Option<&Config>) -> Vec<Finding> {
         ok("agent", held)
     }];
     findings.push(match agent.probe(false, clock::now()) {
-        Ok(()) => ok("lifetime", "the agent takes certificates that end by themselves"),
+        Ok(()) => ok(
+            "lifetime",
+            "the agent takes certificates that end by themselves",
+        ),
         Err(error) => failed("lifetime", &error.into()),
     });
     findings
@@ -255,8 +267,17 @@ async fn session(config: &Config) -> Finding {
 fn files(config: &Config) -> Vec<Finding> {
     let mut private = vec![Session::path(config)];
     let entries = std::fs::read_dir(config.state.join("certs"));
-    private.extend(entries.into_iter().flatten().flatten().map(|entry| entry.path()));
-    let open: Vec<Finding> = private.iter().filter_map(|path| open_to_others(path)).collect();
+    private.extend(
+        entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path()),
+    );
+    let open: Vec<Finding> = private
+        .iter()
+        .filter_map(|path| open_to_others(path))
+        .collect();
     if open.is_empty() {
         return vec![ok("files", "private")];
     }

@@ -116,11 +116,16 @@ pub(super) fn remove_here(
 fn without_session(ca: &Ca, held: &Held, now: Timestamp) -> Result<(), Failure> {
     if held.is_empty() {
         ca.voice.result("nothing to give back");
-        ca.voice.json(&serde_json::json!({"environments": [], "revoked": []}));
+        ca.voice
+            .json(&serde_json::json!({"environments": [], "revoked": []}));
         return Ok(());
     }
     let what = "removed here, but not revoked: there is no open session at the CA";
-    Err(still_valid(Failure::new(Exit::NotAuthenticated, what), held, now))
+    Err(still_valid(
+        Failure::new(Exit::NotAuthenticated, what),
+        held,
+        now,
+    ))
 }
 
 /// `failure` with what it leaves behind.

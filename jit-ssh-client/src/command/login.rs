@@ -177,14 +177,19 @@ fn show_issued(ca: &Ca, issued: &IssuedCertificate, wish: &Wish, keeper: &Keeper
         Keeper::Agent { confirm, .. } => {
             ca.voice.result(&format!("  ssh {user}@{host}"));
             if *confirm {
-                ca.voice.progress("Each use asks first; that needs SSH_ASKPASS in the agent's environment.");
+                ca.voice.progress(
+                    "Each use asks first; that needs SSH_ASKPASS in the agent's environment.",
+                );
             }
         }
         Keeper::File => {
             let path = grant::key_file(&ca.config, &issued.environment);
             let path = quoted(&path.display().to_string());
             ca.voice.result(&format!("  ssh -i {path} {user}@{host}"));
-            ca.voice.progress(&format!("The private key is in the file {path}; it is removed by: jit-ssh done {}", issued.environment));
+            ca.voice.progress(&format!(
+                "The private key is in the file {path}; it is removed by: jit-ssh done {}",
+                issued.environment
+            ));
         }
     }
     ca.voice.json(&serde_json::json!({

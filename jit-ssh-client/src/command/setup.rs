@@ -78,15 +78,17 @@ fn wanted(path: &Path, args: &Setup) -> Result<ConfigFile, Failure> {
                 path.display(),
                 earlier.ca_url
             ))
-            .hint(format!("keep both: jit-ssh --config FILE setup {}", args.url)));
+            .hint(format!(
+                "keep both: jit-ssh --config FILE setup {}",
+                args.url
+            )));
         }
         settings = earlier;
     }
     if let Some(certificate) = &args.ca_certificate {
         // Kept as text: the file may go, the trust stays.
-        let text = file::read(certificate)?.ok_or_else(|| {
-            Failure::local(format!("there is no file {}", certificate.display()))
-        })?;
+        let text = file::read(certificate)?
+            .ok_or_else(|| Failure::local(format!("there is no file {}", certificate.display())))?;
         settings.ca_certificate = Some(text);
     }
     Ok(settings)
@@ -119,7 +121,8 @@ fn tell(ca: &Ca, pins: &Pins, known: bool) {
     } else {
         "its keys are trusted from now on; compare them with your administrator's"
     };
-    ca.voice.result(&format!("{} {}: {what}", tick(), ca.config.ca_url));
+    ca.voice
+        .result(&format!("{} {}: {what}", tick(), ca.config.ca_url));
     for line in fingerprints(pins) {
         ca.voice.result(&format!("  {line}"));
     }
@@ -145,14 +148,18 @@ fn insert(place: &Surroundings, include: &str) -> Result<bool, Failure> {
 fn backup(path: &Path, now: Timestamp) -> Result<PathBuf, Failure> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| {
-        Failure::new(Exit::Local, format!("{} is not a file name", path.display()))
+        Failure::new(
+            Exit::Local,
+            format!("{} is not a file name", path.display()),
+        )
     })?;
     Ok(path.with_file_name(format!("{name}.before-jit-ssh.{}", now.unix_seconds())))
 }
 
 fn advise(ca: &Ca, args: &Setup, include: &str, written: bool) {
     if written {
-        ca.voice.result("~/.ssh/config begins with the Include line");
+        ca.voice
+            .result("~/.ssh/config begins with the Include line");
     } else if !args.write_ssh_config {
         ca.voice.result("Put this line at the very top of ~/.ssh/config (or run setup with --write-ssh-config):");
         ca.voice.result(&format!("  {include}"));

@@ -51,7 +51,11 @@ pub(crate) async fn run(ca: &Ca, args: &Status) -> Result<ExitCode, Failure> {
         "certificates": grants.iter().map(|held| as_json(held, now)).collect::<Vec<_>>(),
         "session": session.map(|s| serde_json::json!({"user": s.user, "expires_at": s.expires_at})),
     }));
-    Ok(if args.check { check(&grants) } else { ExitCode::SUCCESS })
+    Ok(if args.check {
+        check(&grants)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn check(live: &[Grant]) -> ExitCode {
@@ -104,7 +108,9 @@ fn table(grants: &[Grant], now: Timestamp) -> Vec<String> {
     }
     let line = |row: &[String; 6]| {
         let cells = row.iter().zip(widths);
-        let cells: Vec<String> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         cells.join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()

@@ -146,13 +146,18 @@ fn secret_of(uri: &str) -> Zeroizing<String> {
 }
 
 fn show_recovery_codes(ca: &Ca, confirmed: &EnrolmentConfirmed) {
-    ca.voice.result(&format!("{} the second factor is set up", tick()));
-    ca.voice.result("Recovery codes, each good once; they are not shown again:");
+    ca.voice
+        .result(&format!("{} the second factor is set up", tick()));
+    ca.voice
+        .result("Recovery codes, each good once; they are not shown again:");
     for code in &confirmed.recovery_codes {
-        ca.voice.result(&format!("  {}", crate::terminal::plain(code)));
+        ca.voice
+            .result(&format!("  {}", crate::terminal::plain(code)));
     }
-    ca.voice.result("That code is used up: wait for the next one before jit-ssh login ENV.");
-    ca.voice.json(&serde_json::json!({"recovery_codes": confirmed.recovery_codes}));
+    ca.voice
+        .result("That code is used up: wait for the next one before jit-ssh login ENV.");
+    ca.voice
+        .json(&serde_json::json!({"recovery_codes": confirmed.recovery_codes}));
 }
 
 #[cfg(test)]

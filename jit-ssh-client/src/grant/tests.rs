@@ -44,6 +44,26 @@ fn add(agent: &mut Agent, (blob, key): &(Vec<u8>, SigningKey), comment: &str) {
     agent.add(&entry).unwrap();
 }
 
+/// A plain key of somebody else, with a comment that begins like ours.
+fn add_foreign_key(real: &RealAgent) {
+    let key = real.folder().join("foreign");
+    let made = Command::new("ssh-keygen")
+        .args([
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            "jit-ssh:prod plain key",
+            "-f",
+        ])
+        .arg(&key)
+        .status();
+    assert!(made.unwrap().success());
+    real.ssh_add(&["-q", key.to_str().unwrap()]);
+}
+
 fn serial(index: u64) -> Serial {
     Serial::new(1, index).unwrap()
 }
@@ -55,29 +75,53 @@ fn pruning_removes_our_expired_certificates_and_nothing_else() {
     let (ours, theirs) = (fresh_key().unwrap(), fresh_key().unwrap());
     let now = clock::now().unix_seconds();
     let (past, live) = ((now - 100, now - 1), (now - 60, now + 600));
-    add(&mut agent, &certificate(&ours, "prod", serial(1), past), "jit-ssh:prod expired");
-    add(&mut agent, &certificate(&ours, "prod", serial(2), live), "jit-ssh:prod live");
+    add(
+        &mut agent,
+        &certificate(&ours, "prod", serial(1), past),
+        "jit-ssh:prod expired",
+    );
+    add(
+        &mut agent,
+        &certificate(&ours, "prod", serial(2), live),
+        "jit-ssh:prod live",
+    );
     // Looks like ours, but another CA signed it.
-    add(&mut agent, &certificate(&theirs, "prod", serial(3), past), "jit-ssh:prod other CA");
+    add(
+        &mut agent,
+        &certificate(&theirs, "prod", serial(3), past),
+        "jit-ssh:prod other CA",
+    );
     // Our CA, but somebody added it by hand under another name.
-    add(&mut agent, &certificate(&ours, "prod", serial(4), past), "by hand");
-    let key = real.folder().join("foreign");
-    let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-C", "jit-ssh:prod plain key", "-f"])
-        .arg(&key)
-        .status();
-    assert!(made.unwrap().success());
-    real.ssh_add(&["-q", key.to_str().unwrap()]);
-    let left = prune(&config(real.folder()), &pins(&ours), Some(&mut agent), clock::now());
+    add(
+        &mut agent,
+        &certificate(&ours, "prod", serial(4), past),
+        "by hand",
+    );
+    add_foreign_key(&real);
+    let left = prune(
+        &config(real.folder()),
+        &pins(&ours),
+        Some(&mut agent),
+        clock::now(),
+    );
     let left = left.unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].certificate.serial, serial(2).get());
-    let mut comments: Vec<String> =
-        agent.list().unwrap().into_iter().map(|identity| identity.comment).collect();
+    let mut comments: Vec<String> = agent
+        .list()
+        .unwrap()
+        .into_iter()
+        .map(|identity| identity.comment)
+        .collect();
     comments.sort();
     assert_eq!(
         comments,
-        ["by hand", "jit-ssh:prod live", "jit-ssh:prod other CA", "jit-ssh:prod plain key"]
+        [
+            "by hand",
+            "jit-ssh:prod live",
+            "jit-ssh:prod other CA",
+            "jit-ssh:prod plain key"
+        ]
     );
 }
 
@@ -93,10 +137,21 @@ fn giving_back_one_environment_leaves_the_others_in_the_agent() {
     pins.discovery.environments.push(other);
     let now = clock::now().unix_seconds();
     let live = (now - 60, now + 600);
-    add(&mut agent, &certificate(&prod, "prod", serial(1), live), "jit-ssh:prod a");
-    add(&mut agent, &certificate(&staging, "staging", serial(2), live), "jit-ssh:staging b");
+    add(
+        &mut agent,
+        &certificate(&prod, "prod", serial(1), live),
+        "jit-ssh:prod a",
+    );
+    add(
+        &mut agent,
+        &certificate(&staging, "staging", serial(2), live),
+        "jit-ssh:staging b",
+    );
     let name = "prod".parse().unwrap();
-    assert_eq!(remove_from_agent(&mut agent, &pins, Some(&name)).unwrap(), 1);
+    assert_eq!(
+        remove_from_agent(&mut agent, &pins, Some(&name)).unwrap(),
+        1
+    );
     let left = ours(&agent.list().unwrap(), &pins);
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].environment.as_str(), "staging");

@@ -69,13 +69,13 @@ fn open(url: &Url, desk: &Desk, voice: Voice) -> Option<Child> {
         voice.progress(&format!("To sign in, visit\n  {url}"));
         return None;
     }
-    voice.progress(&format!(
-        "Opening your browser to sign in (or visit {url})"
-    ));
+    voice.progress(&format!("Opening your browser to sign in (or visit {url})"));
     let Some(command) = &desk.browser else {
         let url = url.to_string();
         // Some desktops answer late; nobody waits for this.
-        drop(tokio::task::spawn_blocking(move || webbrowser::open(&url).ok()));
+        drop(tokio::task::spawn_blocking(move || {
+            webbrowser::open(&url).ok()
+        }));
         return None;
     };
     let errors = if std::io::stderr().is_terminal() {

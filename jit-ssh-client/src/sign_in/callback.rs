@@ -57,11 +57,10 @@ pub(super) async fn wait(listener: &TcpListener, expected: &Expected) -> Result<
     let bound = Duration::from_secs(WAIT_SECONDS_MAX);
     let waited = tokio::time::timeout(bound, serve(listener, expected)).await;
     waited.unwrap_or_else(|_| {
-        Err(Failure::new(
-            Exit::NotAuthenticated,
-            "nobody signed in within 5 minutes",
+        Err(
+            Failure::new(Exit::NotAuthenticated, "nobody signed in within 5 minutes")
+                .hint("try again, or sign in on another device: add --device"),
         )
-        .hint("try again, or sign in on another device: add --device"))
     })
 }
 
@@ -159,7 +158,10 @@ fn target(head: &[u8]) -> Option<Url> {
     let line = std::str::from_utf8(line).ok()?;
     let target = line.strip_prefix("GET ")?.split(' ').next()?;
     let target = target.strip_prefix('/')?;
-    Url::parse("http://127.0.0.1/").ok()?.join(&format!("/{}", target.trim_start_matches('/'))).ok()
+    Url::parse("http://127.0.0.1/")
+        .ok()?
+        .join(&format!("/{}", target.trim_start_matches('/')))
+        .ok()
 }
 
 fn page(visit: &Visit) -> String {
@@ -225,7 +227,10 @@ mod tests {
             "/callback?code=c&state=S1&state=S1",
             "/callback?error=access_denied&state=S2",
         ] {
-            assert!(matches!(visit(target, false), Visit::Refused(_)), "{target}");
+            assert!(
+                matches!(visit(target, false), Visit::Refused(_)),
+                "{target}"
+            );
         }
     }
 
@@ -248,7 +253,11 @@ mod tests {
     fn other_paths_methods_and_noise_are_not_for_us() {
         assert_eq!(visit("/favicon.ico", false), Visit::Other);
         assert_eq!(visit("//callback.evil/x", false), Visit::Other);
-        for noise in [&b"POST /callback?code=c&state=S1 HTTP/1.1\r\n\r\n"[..], b"\xff\xfe", b""] {
+        for noise in [
+            &b"POST /callback?code=c&state=S1 HTTP/1.1\r\n\r\n"[..],
+            b"\xff\xfe",
+            b"",
+        ] {
             assert_eq!(judge(noise, &expected(false)), Visit::Other);
         }
     }

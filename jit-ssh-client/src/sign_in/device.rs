@@ -53,7 +53,10 @@ pub(super) async fn sign_in(provider: &Provider, voice: Voice) -> Result<SecretS
             .hint("try again: the code is good for a few minutes only"),
             other => Failure::new(
                 Exit::Unreachable,
-                format!("the identity provider cannot be reached: {}", plain(&other.to_string())),
+                format!(
+                    "the identity provider cannot be reached: {}",
+                    plain(&other.to_string())
+                ),
             ),
         })?;
     provider.id_token(&response)

@@ -135,7 +135,10 @@ impl Provider {
     }
 
     /// One HTTP exchange for the `oauth2` crate, through our client and its trust.
-    pub(super) async fn call(http: Client, request: HttpRequest) -> Result<HttpResponse, CallError> {
+    pub(super) async fn call(
+        http: Client,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, CallError> {
         let request = reqwest::Request::try_from(request)
             .map_err(|error| CallError::Answer(error.to_string()))?;
         let response = http.execute(request).await;
@@ -144,7 +147,9 @@ impl Provider {
         for (name, value) in response.headers() {
             builder = builder.header(name, value);
         }
-        let body = read_bounded(response).await.map_err(CallError::Connection)?;
+        let body = read_bounded(response)
+            .await
+            .map_err(CallError::Connection)?;
         builder
             .body(body)
             .map_err(|error| CallError::Answer(error.to_string()))

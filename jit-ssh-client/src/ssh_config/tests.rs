@@ -27,7 +27,7 @@ fn judged(folder: &Path, text: &str, host: &str) -> String {
     let output = Command::new("ssh")
         .arg("-F")
         .arg(&path)
-        .args(["-G", host])
+        .args(["-T", "-G", host])
         .env("SHELL", "/bin/sh")
         .output()
         .unwrap();
@@ -46,8 +46,12 @@ fn ssh_offers_exactly_the_certificate_to_the_hosts_of_the_environment() {
     let folder = tempfile::tempdir().unwrap();
     let text = text(folder.path(), "/bin/true", true);
     let found = judged(folder.path(), &text, "web1.prod.example.com");
-    let identity = folder.path().join("state of 100%/certs/prod-cert.pub");
-    assert!(found.contains(&format!("identityfile {}\n", identity.display())), "{found}");
+    // `-G` shows it as written; the doubled percent sign is read as one when it is used.
+    let identity = folder.path().join("state of 100%%/certs/prod-cert.pub");
+    assert!(
+        found.contains(&format!("identityfile {}\n", identity.display())),
+        "{found}"
+    );
     assert_eq!(found.matches("\nidentityfile ").count(), 1);
     assert!(found.contains("\nidentitiesonly yes\n"));
     assert!(found.contains("\nuser deploy\n"));
@@ -58,7 +62,11 @@ fn other_hosts_are_untouched_and_the_command_does_not_run_for_them() {
     let folder = tempfile::tempdir().unwrap();
     let mark = folder.path().join("ran");
     let program = folder.path().join("program");
-    std::fs::write(&program, format!("#!/bin/sh\necho \"$@\" >> '{}'\n", mark.display())).unwrap();
+    std::fs::write(
+        &program,
+        format!("#!/bin/sh\necho \"$@\" >> '{}'\n", mark.display()),
+    )
+    .unwrap();
     let mut mode = std::fs::metadata(&program).unwrap().permissions();
     std::os::unix::fs::PermissionsExt::set_mode(&mut mode, 0o755);
     std::fs::set_permissions(&program, mode).unwrap();
