@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! Whole programs against real parts: sshd, ssh-agent, an OpenID provider, oathtool, a terminal.
+//!
+//! `support` starts the parts as ordinary processes; `parts` proves that each of them does what
+//! the product tests rely on. Needs root (test accounts) and what `tests/prerequisites.sh` installs.
+
+mod parts;
+mod support;

@@ -19,14 +19,13 @@ use ca_core::tlog::receipt::{Receipt, ReceiptError};
 use ca_core::tlog::tree::Batch as Tree;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::Clock;
-use crate::high_water::HighWater;
-use crate::issuance::Prepared;
+use crate::recordable::Recordable;
 use crate::state::State;
 use crate::store::{Record, Store, StoreError};
 
 pub use key::LogKey;
 pub use open::{OpenError, Opened};
+pub use reading::Shown;
 
 mod edge;
 mod key;
@@ -34,31 +33,12 @@ mod open;
 mod reading;
 mod refusals;
 mod sequencer;
-#[cfg(test)]
-mod tests;
 
 /// Decisions taken into one commit.
 pub const BATCH_MAX: usize = 512;
 
 /// Decisions that may wait; more are answered [`CommitError::Busy`].
 pub const QUEUE_MAX: usize = 4096;
-
-/// Something that happened, and what the log says about it.
-pub trait Recordable: Send + 'static {
-    /// The event to record. Called once, when the decision has been made.
-    fn event(&self) -> Event;
-
-    /// The to-be-signed certificate, where one is issued.
-    fn precertificate(&self) -> Option<&[u8]> {
-        None
-    }
-}
-
-impl Recordable for Event {
-    fn event(&self) -> Event {
-        self.clone()
-    }
-}
 
 /// The place in the log that a decision will get, and the time it is made at.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +111,10 @@ enum Proof {
     /// From the batch just committed: computed when asked for.
     Fresh(Arc<Committed>),
     /// Read from the store.
-    Stored { hashes: Vec<Hash>, checkpoint: Arc<str> },
+    Stored {
+        hashes: Vec<Hash>,
+        checkpoint: Arc<str>,
+    },
 }
 
 /// A durable batch and its checkpoint.
@@ -185,12 +168,20 @@ impl Place {
     fn receipt(&self) -> Result<Receipt, ReceiptError> {
         let (hashes, checkpoint) = match &self.proof {
             Proof::Fresh(committed) => {
-                let hashes = committed.tree.proof(self.index).ok_or(ReceiptError::Malformed)?;
+                let hashes = committed
+                    .tree
+                    .proof(self.index)
+                    .ok_or(ReceiptError::Malformed)?;
                 (hashes, &committed.checkpoint)
             }
             Proof::Stored { hashes, checkpoint } => (hashes.clone(), checkpoint),
         };
-        Receipt::new(Some(self.leaf.to_vec()), self.index, hashes, checkpoint.to_string())
+        Receipt::new(
+            Some(self.leaf.to_vec()),
+            self.index,
+            hashes,
+            checkpoint.to_string(),
+        )
     }
 }
 
@@ -266,7 +257,10 @@ impl Ledger {
                     refusal: false,
                 };
                 let release = move |outcome| send(tell, recorded(value, outcome));
-                Decided { entry: Some(entry), release: Box::new(release) }
+                Decided {
+                    entry: Some(entry),
+                    release: Box::new(release),
+                }
             }
             Err(Refusal { why, record }) => {
                 let entry = record.map(|refused| Entry {
@@ -275,7 +269,10 @@ impl Ledger {
                     refusal: true,
                 });
                 let release = move |outcome| send(tell, Err(refused(why, &outcome)));
-                Decided { entry, release: Box::new(release) }
+                Decided {
+                    entry,
+                    release: Box::new(release),
+                }
             }
         });
         self.queue.try_send(job).map_err(|error| match error {
@@ -296,7 +293,10 @@ impl Ledger {
     ) -> Result<T, CommitError<std::convert::Infallible>> {
         let seen = self
             .commit(move |state, turn| {
-                Err::<Event, _>(Refusal { why: look(state, turn.now()), record: None })
+                Err::<Event, _>(Refusal {
+                    why: look(state, turn.now()),
+                    record: None,
+                })
             })
             .await;
         match seen {
@@ -355,6 +355,3 @@ fn refused<E>(why: E, outcome: &Outcome) -> CommitError<E> {
 fn send<T>(tell: oneshot::Sender<T>, value: T) {
     drop(tell.send(value));
 }
-
-#[expect(unused, reason = "names used by the submodules through super")]
-type _Names = (Clock, HighWater, Prepared);

@@ -1,4 +1,31 @@
 //! The authority. The module list is the table of contents, lowest layer first.
 
+// decisions: pure functions of (state, input, now)
+pub mod access;
+pub mod authn;
+pub mod environment;
+pub mod issuance;
+pub mod policy;
+pub mod recordable;
+pub mod state;
+// record
 pub mod clock;
+pub mod high_water;
+pub mod ledger;
 pub mod store;
+// adapters
+pub mod identity;
+pub mod key_file;
+pub mod policy_files;
+pub mod seal;
+pub mod signer;
+// use cases
+pub mod audit;
+pub mod ca;
+// edges
+pub mod admin;
+pub mod assembly;
+pub mod command;
+pub mod config;
+pub mod dev;
+pub mod http;

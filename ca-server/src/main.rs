@@ -1,2 +1,123 @@
-//! x
-fn main() {}
+//! The `ca-server` program: flags, tracing, exit codes.
+
+use std::process::ExitCode;
+
+use ca_server::command::audit::AuditCommand;
+use ca_server::command::init::Init;
+use ca_server::command::place::Place;
+use ca_server::command::policy::{PolicyCommand, PolicySetting};
+use ca_server::command::serve::{EXIT_STOPPED, Ended, Serve};
+use ca_server::command::sshd_config::SshdConfig;
+use ca_server::{clock::Clock, command, config::Config, dev::Dev};
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// The authority of jit-ssh: just-in-time SSH certificates, recorded before they are signed.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Try it on this machine: ca-server dev --dir ./demo"
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Audit(Box<AuditCommand>),
+    Dev(Dev),
+    Init(Init),
+    Policy(Box<PolicyCommand>),
+    Serve(Serve),
+    SshdConfig(SshdConfig),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let long_running = matches!(cli.verb, Verb::Serve(_));
+    trace(long_running);
+    match run(cli.verb) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<ExitCode> {
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
+        anyhow::bail!("another TLS provider is installed already");
+    }
+    match verb {
+        Verb::Audit(command) => Ok(ExitCode::from(command.run()?)),
+        Verb::Dev(dev) => ended(runtime()?.block_on(dev.run())?),
+        Verb::Init(init) => init.run().map(|()| ExitCode::SUCCESS),
+        Verb::Policy(command) => run_policy(&command),
+        Verb::Serve(serve) => ended(runtime()?.block_on(serve.run())?),
+        Verb::SshdConfig(command) => command.run().map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn ended(ended: Ended) -> anyhow::Result<ExitCode> {
+    match ended {
+        Ended::Asked => Ok(ExitCode::SUCCESS),
+        Ended::LedgerStopped => {
+            eprintln!(
+                "error: the ledger stopped because the outcome of a write is unknown\n\
+                 hint: start again; the start checks what was written"
+            );
+            Ok(ExitCode::from(EXIT_STOPPED))
+        }
+    }
+}
+
+fn run_policy(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
+    let place = Place {
+        dir: command.dir.clone(),
+        config: command.config.clone(),
+    };
+    anyhow::ensure!(
+        place.dir.is_some() || place.config.is_some(),
+        "name the CA with --dir DIR or --config FILE"
+    );
+    let config: Config = place.config()?;
+    let environments = config.environments.into_iter();
+    let setting = PolicySetting {
+        policy_dir: config.policy_dir,
+        accounts: environments
+            .map(|(name, config)| (name, config.accounts))
+            .collect(),
+        now: Clock::System.now(),
+    };
+    let code = command::policy::run(command, &setting, &mut std::io::stdout().lock())?;
+    Ok(ExitCode::from(code))
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
+}
+
+/// JSON lines on stderr for `serve`, short lines for people otherwise. `RUST_LOG` chooses.
+fn trace(long_running: bool) {
+    let filter = |default: &str| {
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default))
+    };
+    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    if long_running {
+        builder.json().with_env_filter(filter("info")).init();
+    } else {
+        builder
+            .without_time()
+            .with_target(false)
+            .with_env_filter(filter("warn"))
+            .init();
+    }
+}

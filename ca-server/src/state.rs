@@ -97,6 +97,8 @@ pub struct Certificate {
     pub valid_before: Timestamp,
     /// The client's name for its request.
     pub request_id: String,
+    /// The session it was issued through.
+    pub session: Digest,
 }
 
 /// A request that was already answered with a certificate.
@@ -141,7 +143,9 @@ impl State {
     /// The session of that token digest, if it is open at `now`.
     #[must_use]
     pub fn session(&self, token: &Digest, now: Timestamp) -> Option<&Session> {
-        self.sessions.get(token).filter(|session| now < session.expires)
+        self.sessions
+            .get(token)
+            .filter(|session| now < session.expires)
     }
 
     /// Whether this ID token has opened a session or confirmed an enrolment before.
@@ -153,19 +157,24 @@ impl State {
     /// The enrolment ticket of that digest, if it is good at `now`.
     #[must_use]
     pub fn ticket(&self, ticket: &Digest, now: Timestamp) -> Option<&Ticket> {
-        self.tickets.get(ticket).filter(|ticket| now < ticket.expires)
+        self.tickets
+            .get(ticket)
+            .filter(|ticket| now < ticket.expires)
     }
 
     /// How this person's request of that name was answered, while its certificate lives.
     #[must_use]
     pub fn answered(&self, subject: &Subject, request_id: &str) -> Option<&Request> {
-        self.request_ids.get(&(subject.clone(), request_id.to_owned()))
+        self.request_ids
+            .get(&(subject.clone(), request_id.to_owned()))
     }
 
     /// A certificate whose window is not over, revoked or not.
     #[must_use]
     pub fn certificate(&self, serial: u64, now: Timestamp) -> Option<&Certificate> {
-        self.certificates.get(&serial).filter(|certificate| now < certificate.valid_before)
+        self.certificates
+            .get(&serial)
+            .filter(|certificate| now < certificate.valid_before)
     }
 
     /// Whether a live certificate was revoked.
@@ -193,7 +202,8 @@ impl State {
     /// Whether the log knows this CA key for this environment.
     #[must_use]
     pub fn knows_ca_key(&self, environment: &Environment, public_key: &str) -> bool {
-        self.ca_keys.contains(&(environment.clone(), public_key.to_owned()))
+        self.ca_keys
+            .contains(&(environment.clone(), public_key.to_owned()))
     }
 
     /// Digest of the policy set last recorded.
@@ -221,7 +231,8 @@ impl State {
         self.forget_until(time);
         match event {
             Event::CaKeyAdded(key) => {
-                self.ca_keys.insert((key.environment.clone(), key.public_key.clone()));
+                self.ca_keys
+                    .insert((key.environment.clone(), key.public_key.clone()));
             }
             Event::CertificateIssued(issued) => self.certificate_issued(issued),
             Event::CertificatesRevoked(CertificatesRevoked { serials, .. }) => {
@@ -246,9 +257,13 @@ impl State {
         let subject = issued.person.subject.clone();
         self.request_ids.insert(
             (subject, issued.request_id.clone()),
-            Request { digest: issued.request_digest, serial: issued.serial },
+            Request {
+                digest: issued.request_digest,
+                serial: issued.serial,
+            },
         );
-        self.ends.insert((valid_before, Ending::Certificate(issued.serial)));
+        self.ends
+            .insert((valid_before, Ending::Certificate(issued.serial)));
         self.certificates.insert(
             issued.serial,
             Certificate {
@@ -257,6 +272,7 @@ impl State {
                 principals: issued.asked.principals.clone(),
                 valid_before,
                 request_id: issued.request_id.clone(),
+                session: issued.session,
             },
         );
     }
@@ -270,7 +286,10 @@ impl State {
     }
 
     fn refused(&mut self, refused: &Refused, time: Timestamp) {
-        let person = refused.person.as_ref().filter(|_| counts_for_lockout(refused));
+        let person = refused
+            .person
+            .as_ref()
+            .filter(|_| counts_for_lockout(refused));
         if let Some(person) = person {
             let factor = self.factors.entry(person.subject.clone()).or_default();
             factor.lockout = factor.lockout.after_failure(time);
@@ -278,11 +297,15 @@ impl State {
     }
 
     fn session_opened(&mut self, opened: &SessionOpened, time: Timestamp) {
-        let factor = self.factors.entry(opened.person.subject.clone()).or_default();
+        let factor = self
+            .factors
+            .entry(opened.person.subject.clone())
+            .or_default();
         factor.lockout = Lockout::default();
         factor.spend(opened.totp_step, opened.recovery_code.as_ref());
         self.spend(opened.id_token, opened.id_token_expires);
-        self.ends.insert((opened.expires, Ending::Session(opened.session)));
+        self.ends
+            .insert((opened.expires, Ending::Session(opened.session)));
         self.sessions.insert(
             opened.session,
             Session {
@@ -298,7 +321,8 @@ impl State {
     }
 
     fn ticket_issued(&mut self, issued: &TicketIssued) {
-        self.ends.insert((issued.expires, Ending::Ticket(issued.ticket)));
+        self.ends
+            .insert((issued.expires, Ending::Ticket(issued.ticket)));
         self.tickets.insert(
             issued.ticket,
             Ticket {
@@ -310,19 +334,26 @@ impl State {
     }
 
     fn totp_offered(&mut self, offered: &TotpOffered) {
-        let factor = self.factors.entry(offered.person.subject.clone()).or_default();
+        let factor = self
+            .factors
+            .entry(offered.person.subject.clone())
+            .or_default();
         factor.offered = Some((offered.generation, offered.id_token));
         factor.generations = offered.generation;
         factor.spend(offered.totp_step, offered.recovery_code.as_ref());
         for ticket in &offered.tickets {
             if let Some(ticket_state) = self.tickets.remove(ticket) {
-                self.ends.remove(&(ticket_state.expires, Ending::Ticket(*ticket)));
+                self.ends
+                    .remove(&(ticket_state.expires, Ending::Ticket(*ticket)));
             }
         }
     }
 
     fn totp_confirmed(&mut self, confirmed: &TotpConfirmed) {
-        let factor = self.factors.entry(confirmed.person.subject.clone()).or_default();
+        let factor = self
+            .factors
+            .entry(confirmed.person.subject.clone())
+            .or_default();
         factor.confirmed = Some(confirmed.generation);
         factor.offered = None;
         factor.last_step = Some(confirmed.totp_step);
@@ -337,7 +368,8 @@ impl State {
 
     fn end_session(&mut self, token: &Digest) {
         if let Some(session) = self.sessions.remove(token) {
-            self.ends.remove(&(session.expires, Ending::Session(*token)));
+            self.ends
+                .remove(&(session.expires, Ending::Session(*token)));
         }
     }
 
@@ -348,7 +380,8 @@ impl State {
                 Some((_, Ending::Certificate(serial))) => {
                     self.revoked.remove(&serial);
                     if let Some(over) = self.certificates.remove(&serial) {
-                        self.request_ids.remove(&(over.person.subject, over.request_id));
+                        self.request_ids
+                            .remove(&(over.person.subject, over.request_id));
                     }
                 }
                 Some((_, Ending::IdToken(digest))) => {

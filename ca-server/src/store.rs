@@ -5,6 +5,12 @@ use ca_core::event::Event;
 use ca_core::time::Timestamp;
 use ca_core::tlog::hash::Hash;
 
+#[cfg(test)]
+pub(crate) mod conformance;
+#[doc(hidden)]
+pub mod faulty;
+pub mod sled;
+
 /// Bytes of a leaf.
 pub const LEAF_BYTES: usize = 82;
 

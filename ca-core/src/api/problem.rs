@@ -1,5 +1,7 @@
 //! Problem documents (RFC 9457): the one shape of every error answer.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// An error answer, `application/problem+json`.
@@ -39,17 +41,16 @@ pub struct PolicyReason {
     pub sentence: String,
 }
 
-/// A change to the wish that would be permitted. `sentence` is for people.
+/// A way to a permit: all of these changes together. `sentence` is for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hint {
-    /// What to change.
-    #[serde(flatten)]
-    pub change: HintChange,
+    /// What to change; at least one.
+    pub changes: Vec<HintChange>,
     /// In words: `allowed for at most 1 h`.
     pub sentence: String,
 }
 
-/// See [`Hint::change`].
+/// See [`Hint::changes`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub enum HintChange {
@@ -57,9 +58,9 @@ pub enum HintChange {
     Approvals {
         /// How many different people.
         count: u32,
-        /// The group they must be in.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        group: Option<String>,
+        /// Every one of these groups must be among the groups of the approvers.
+        #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+        groups: BTreeSet<String>,
     },
     /// Sign in through a browser on this machine, so that the token is bound to the client's key.
     BoundToken,
@@ -97,12 +98,16 @@ pub enum ProblemType {
     InvalidRequest,
     /// Sign-in refused, for whatever reason (401).
     LoginRefused,
+    /// The path exists, but not with this method (405).
+    MethodNotAllowed,
     /// No such thing (404).
     NotFound,
     /// The identity provider cannot be reached (503).
     ProviderUnavailable,
     /// The request id was used for a different wish (409).
     RequestIdReused,
+    /// The request took too long to arrive (408).
+    RequestTimeout,
     /// The session token is missing, unknown or over (401).
     SessionRequired,
     /// Too many attempts (429).
@@ -113,6 +118,6 @@ pub enum ProblemType {
     TotpNotEnrolled,
     /// The second factor is missing (401).
     TotpRequired,
-    /// Policy allows this only after approval, which this server cannot collect yet (403).
-    ApprovalRequired,
+    /// The body is not declared as JSON (415).
+    UnsupportedMediaType,
 }

@@ -59,8 +59,11 @@ impl Edge {
                 for hash in new {
                     partial.push(hash);
                     if as_u64(partial.len()) == TILE_WIDTH {
-                        let tile =
-                            FullTile { level, index, hashes: std::mem::take(partial) };
+                        let tile = FullTile {
+                            level,
+                            index,
+                            hashes: std::mem::take(partial),
+                        };
                         roots.extend(tree_root(&tile.hashes));
                         full.push(tile);
                         index += 1;
@@ -84,10 +87,17 @@ impl Edge {
         let shift = u32::from(level) * 8;
         let width = self.size.checked_shr(shift).unwrap_or(0);
         if index < width / TILE_WIDTH {
-            return store.tile(level, index).map(|tile| tile.map(|tile| tile.hashes));
+            return store
+                .tile(level, index)
+                .map(|tile| tile.map(|tile| tile.hashes));
         }
-        let partial = self.levels.get(usize::from(level)).filter(|_| index == width / TILE_WIDTH);
-        Ok(partial.map(|hashes| hashes.to_vec()).filter(|hashes| !hashes.is_empty()))
+        let partial = self
+            .levels
+            .get(usize::from(level))
+            .filter(|_| index == width / TILE_WIDTH);
+        Ok(partial
+            .map(|hashes| hashes.to_vec())
+            .filter(|hashes| !hashes.is_empty()))
     }
 
     /// The root of the `index`-th complete subtree of 2^`level` leaves.
@@ -98,8 +108,14 @@ impl Edge {
     ) -> Result<Hash, StoreError> {
         let missing = || StoreError::Damaged(format!("no hash for subtree {level}/{index}"));
         let place = Place::of(level, index).ok_or_else(missing)?;
-        let tile = self.tile(store, (place.level.number(), place.index))?.ok_or_else(missing)?;
-        let bytes: Vec<u8> = tile.iter().flat_map(|hash| hash.as_bytes()).copied().collect();
+        let tile = self
+            .tile(store, (place.level.number(), place.index))?
+            .ok_or_else(missing)?;
+        let bytes: Vec<u8> = tile
+            .iter()
+            .flat_map(|hash| hash.as_bytes())
+            .copied()
+            .collect();
         place.root(&bytes).ok_or_else(missing)
     }
 
@@ -122,9 +138,14 @@ fn leaf_hashes(store: &dyn Store, start: u64, end: u64) -> Result<Vec<Hash>, Sto
     let limit = usize::try_from(end - start).unwrap_or(usize::MAX);
     let records = store.records(start, limit)?;
     if records.len() != limit {
-        return Err(StoreError::Damaged(format!("records from {start} to {end} are missing")));
+        return Err(StoreError::Damaged(format!(
+            "records from {start} to {end} are missing"
+        )));
     }
-    Ok(records.iter().map(|record| leaf_hash(&record.leaf)).collect())
+    Ok(records
+        .iter()
+        .map(|record| leaf_hash(&record.leaf))
+        .collect())
 }
 
 fn read_tile(store: &dyn Store, level: u8, index: u64) -> Result<FullTile, StoreError> {

@@ -37,7 +37,12 @@ impl LogKey {
     #[must_use]
     pub fn new(origin: KeyName, epoch: u32, signing: SigningKey) -> Self {
         let mac_key = mac(signing.as_bytes(), &[MAC_LABEL]);
-        Self { origin, epoch, signing, mac_key: Zeroizing::new(mac_key) }
+        Self {
+            origin,
+            epoch,
+            signing,
+            mac_key: Zeroizing::new(mac_key),
+        }
     }
 
     /// Name of the log.
@@ -70,13 +75,21 @@ impl LogKey {
     /// A head whose MAC is ours.
     pub(super) fn head(&self, size: u64, root: Hash, time: Timestamp) -> Head {
         let mac = self.head_mac(self.epoch, size, root, time);
-        Head { epoch: self.epoch, size, root, time, mac }
+        Head {
+            epoch: self.epoch,
+            size,
+            root,
+            time,
+            mac,
+        }
     }
 
     /// Whether this key made the head.
     pub(super) fn made(&self, head: &Head) -> bool {
         use subtle::ConstantTimeEq as _;
-        self.head_mac(head.epoch, head.size, head.root, head.time).ct_eq(&head.mac).into()
+        self.head_mac(head.epoch, head.size, head.root, head.time)
+            .ct_eq(&head.mac)
+            .into()
     }
 
     /// The MAC of a snapshot.
@@ -98,7 +111,12 @@ impl LogKey {
 }
 
 fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new(&(*key).into());
+    // One block of 64 bytes, padded with zeros: what HMAC does with a shorter key (RFC 2104 §2).
+    let mut block = Zeroizing::new([0; 64]);
+    for (to, from) in block.iter_mut().zip(key) {
+        *to = *from;
+    }
+    let mut mac = <Hmac<Sha256> as KeyInit>::new(&(*block).into());
     for part in parts {
         mac.update(part);
     }

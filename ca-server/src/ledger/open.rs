@@ -105,7 +105,7 @@ impl Ledger {
         clock: Clock,
         high_water: HighWater,
     ) -> Result<Opened, OpenError> {
-        if store.head()?.is_some() || high_water.read()?.is_some() {
+        if store.head()?.is_some() || high_water.read().size > 0 {
             return Err(OpenError::Exists);
         }
         let creation = LogCreated {
@@ -128,14 +128,17 @@ impl Ledger {
                 refusal: false,
             }),
             release: Box::new(move |outcome| {
-                drop(tell.send(matches!(outcome, super::Outcome::Durable(Some(_)))));
+                let durable = matches!(outcome, super::Outcome::Durable(Some(_)));
+                tell.send(durable).unwrap_or_default();
             }),
         });
         let queued = opened.ledger.queue.try_send(job).is_ok();
         if queued && told.recv().unwrap_or(false) {
             return Ok(opened);
         }
-        Err(OpenError::System("the creation could not be recorded".to_owned()))
+        Err(OpenError::System(
+            "the creation could not be recorded".to_owned(),
+        ))
     }
 
     /// Continues an existing log, after checking that it is the one this key signed for: at least
@@ -151,9 +154,9 @@ impl Ledger {
         high_water: HighWater,
     ) -> Result<Opened, OpenError> {
         let head = store.head()?;
-        let mark = high_water.read()?;
-        let (Some(head), Some(mark)) = (head, mark) else {
-            return Err(missing(head.as_ref(), mark.map(|mark| mark.size)));
+        let mark = high_water.read();
+        let Some(head) = head.filter(|_| mark.size > 0) else {
+            return Err(missing(head.as_ref(), mark.size));
         };
         let rollback = |what| OpenError::Rollback {
             what,
@@ -161,7 +164,9 @@ impl Ledger {
             mark_size: mark.size,
         };
         if head.epoch != mark.epoch || head.epoch != key.epoch() {
-            return Err(rollback("the epoch of the store, of the mark and of the key differ"));
+            return Err(rollback(
+                "the epoch of the store, of the mark and of the key differ",
+            ));
         }
         if head.size < mark.size {
             return Err(rollback("the store has lost records"));
@@ -170,32 +175,40 @@ impl Ledger {
             return Err(rollback("the store has another root hash at the same size"));
         }
         if !key.made(&head) {
-            return Err(OpenError::ForeignHead { origin: key.origin().to_string() });
+            return Err(OpenError::ForeignHead {
+                origin: key.origin().to_string(),
+            });
         }
         let loaded = load(store.as_ref(), &key)?;
         let at_mark = loaded.edge.peaks(store.as_ref(), mark.size)?;
         if at_mark.root() != mark.root {
-            return Err(rollback("the records up to the mark are not those that were signed"));
+            return Err(rollback(
+                "the records up to the mark are not those that were signed",
+            ));
         }
         let behind = loaded.state.time().since(clock.now());
         if behind > CLOCK_BEHIND_MAX {
-            return Err(OpenError::Clock { behind_seconds: behind.as_secs() });
+            return Err(OpenError::Clock {
+                behind_seconds: behind.as_secs(),
+            });
         }
         start(store, key, (clock, high_water), loaded)
     }
 }
 
-fn missing(head: Option<&Head>, mark_size: Option<u64>) -> OpenError {
-    match (head, mark_size) {
-        (None, Some(mark_size)) => {
-            OpenError::Rollback { what: "the store is empty", store_size: 0, mark_size }
-        }
-        (Some(head), None) => OpenError::Rollback {
-            what: "the high-water file is missing",
-            store_size: head.size,
-            mark_size: 0,
+fn missing(head: Option<&Head>, mark_size: u64) -> OpenError {
+    match head {
+        None if mark_size == 0 => OpenError::Missing,
+        None => OpenError::Rollback {
+            what: "the store is empty",
+            store_size: 0,
+            mark_size,
         },
-        _ => OpenError::Missing,
+        Some(head) => OpenError::Rollback {
+            what: "the high-water file knows of no record",
+            store_size: head.size,
+            mark_size,
+        },
     }
 }
 
@@ -220,7 +233,12 @@ pub(super) fn load(store: &dyn Store, key: &LogKey) -> Result<Loaded, OpenError>
         None => (State::default(), 0),
     };
     replay(store, &mut state, head.size)?;
-    Ok(Loaded { state, peaks, edge, snapshot_size })
+    Ok(Loaded {
+        state,
+        peaks,
+        edge,
+        snapshot_size,
+    })
 }
 
 fn check_newest_tile(store: &dyn Store, size: u64) -> Result<(), StoreError> {
@@ -229,9 +247,18 @@ fn check_newest_tile(store: &dyn Store, size: u64) -> Result<(), StoreError> {
     };
     let limit = usize::try_from(TILE_WIDTH).unwrap_or(usize::MAX);
     let records = store.records(newest * TILE_WIDTH, limit)?;
-    let hashes = store.tile(0, newest)?.map(|tile| tile.hashes).unwrap_or_default();
-    if records.iter().map(|record| leaf_hash(&record.leaf)).ne(hashes) {
-        return Err(StoreError::Damaged(format!("tile 0/{newest} does not hold its records")));
+    let hashes = store
+        .tile(0, newest)?
+        .map(|tile| tile.hashes)
+        .unwrap_or_default();
+    if records
+        .iter()
+        .map(|record| leaf_hash(&record.leaf))
+        .ne(hashes)
+    {
+        return Err(StoreError::Damaged(format!(
+            "tile 0/{newest} does not hold its records"
+        )));
     }
     Ok(())
 }
@@ -256,10 +283,11 @@ fn fold(state: &mut State, record: &crate::store::Record) -> Result<(), StoreErr
     let damaged = |what: String| StoreError::Damaged(format!("record {index}: {what}"));
     let leaf = Leaf::decode(&record.leaf).map_err(|error| damaged(error.to_string()))?;
     let Some(opening) = &record.opening else {
-        return Err(damaged("its opening is gone, the state cannot be replayed".to_owned()));
+        return Err(damaged(
+            "its opening is gone, the state cannot be replayed".to_owned(),
+        ));
     };
-    let event =
-        Event::from_bytes(&opening.event).map_err(|error| damaged(error.to_string()))?;
+    let event = Event::from_bytes(&opening.event).map_err(|error| damaged(error.to_string()))?;
     state.apply(leaf.time, &event);
     Ok(())
 }
@@ -285,8 +313,7 @@ fn read_snapshot(
     let Ok((state, root)) = Snapshot::from_bytes(bytes) else {
         return Ok(None);
     };
-    let belongs =
-        state.size() <= edge.size() && edge.peaks(store, state.size())?.root() == root;
+    let belongs = state.size() <= edge.size() && edge.peaks(store, state.size())?.root() == root;
     Ok(belongs.then_some(state))
 }
 
@@ -333,5 +360,14 @@ fn start(
             tell.notify_one();
         })
         .map_err(|error| OpenError::System(error.to_string()))?;
-    Ok(Opened { ledger: Ledger { queue, store, key, published, stopped }, sequencer })
+    Ok(Opened {
+        ledger: Ledger {
+            queue,
+            store,
+            key,
+            published,
+            stopped,
+        },
+        sequencer,
+    })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ca_core::tlog::hash::Hash;
-use ca_core::tlog::leaf::Leaf;
+use ca_core::tlog::leaf::{self, Leaf};
 use ca_core::tlog::proof::{self, BuildError};
 use ca_core::tlog::receipt::Receipt;
 
@@ -64,10 +64,17 @@ impl Ledger {
     pub fn show(&self, indexes: &[u64]) -> Result<Vec<Shown>, StoreError> {
         let published = self.published.load_full();
         let mut shown = Vec::with_capacity(indexes.len());
-        for &index in indexes.iter().filter(|index| **index < published.edge.size()) {
+        for &index in indexes
+            .iter()
+            .filter(|index| **index < published.edge.size())
+        {
             let (record, place) = self.placed(&published, index)?;
             let receipt = place.receipt().map_err(|error| damaged(index, &error))?;
-            shown.push(Shown { index, record, receipt });
+            shown.push(Shown {
+                index,
+                record,
+                receipt,
+            });
         }
         Ok(shown)
     }
@@ -80,34 +87,58 @@ impl Ledger {
     pub fn recall(&self, index: u64) -> Result<Recorded<Prepared>, StoreError> {
         let published = self.published.load_full();
         let (record, place) = self.placed(&published, index)?;
-        let value = Prepared::recalled(&record).map_err(|error| damaged(index, &error))?;
+        let opening = record
+            .opening
+            .ok_or_else(|| damaged(index, &"its opening was erased"))?;
+        let value = Prepared::recalled(&opening.event, opening.precertificate.as_deref())
+            .map_err(|error| damaged(index, &error))?;
         Ok(Recorded { value, place })
     }
 
-    fn placed(
-        &self,
-        published: &Published,
-        index: u64,
-    ) -> Result<(Record, Place), StoreError> {
+    fn placed(&self, published: &Published, index: u64) -> Result<(Record, Place), StoreError> {
         let record = self
             .store
             .records(index, 1)?
             .pop()
             .ok_or_else(|| damaged(index, &"it is missing"))?;
         let leaf = Leaf::decode(&record.leaf).map_err(|error| damaged(index, &error))?;
+        check_opening(&leaf, &record).map_err(|what| damaged(index, &what))?;
         let read = |level, at| published.edge.subtree(self.store.as_ref(), (level, at));
-        let hashes = proof::inclusion(index, published.edge.size(), read).map_err(|error| {
-            match error {
+        let hashes =
+            proof::inclusion(index, published.edge.size(), read).map_err(|error| match error {
                 BuildError::Read(error) => error,
                 BuildError::OutOfRange { .. } => damaged(index, &"it is not in the log"),
-            }
-        })?;
+            })?;
         let checkpoint = Arc::clone(&published.checkpoint);
         let proof = Proof::Stored { hashes, checkpoint };
-        Ok((record.clone(), Place { index, time: leaf.time, leaf: record.leaf, proof }))
+        let place = Place {
+            index,
+            time: leaf.time,
+            leaf: record.leaf,
+            proof,
+        };
+        Ok((record, place))
     }
 }
 
 fn damaged(index: u64, what: &dyn std::fmt::Display) -> StoreError {
     StoreError::Damaged(format!("record {index}: {what}"))
+}
+
+/// Whether the opening is what the leaf commits to. An erased one is.
+pub(crate) fn check_opening(leaf: &Leaf, record: &Record) -> Result<(), &'static str> {
+    let Some(opening) = &record.opening else {
+        return Ok(());
+    };
+    let subject = opening
+        .precertificate
+        .as_deref()
+        .map_or(leaf::NO_SUBJECT, leaf::subject_digest);
+    if subject != leaf.subject_digest {
+        return Err("its certificate is not the one its leaf commits to");
+    }
+    if leaf::context_digest(&opening.salt, &opening.event) != leaf.context_digest {
+        return Err("its event is not the one its leaf commits to");
+    }
+    Ok(())
 }

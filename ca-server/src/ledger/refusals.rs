@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ca_core::event::{Refused, RefusalsSummarised};
+use ca_core::event::{RefusalsSummarised, Refused};
 use ca_core::name::Subject;
 use ca_core::time::Timestamp;
 
@@ -44,7 +44,13 @@ impl Refusals {
         if now.since(self.since) < MINUTE {
             return None;
         }
-        let over = std::mem::replace(self, Self { since: now, ..Self::default() });
+        let over = std::mem::replace(
+            self,
+            Self {
+                since: now,
+                ..Self::default()
+            },
+        );
         (over.count > 0).then(|| RefusalsSummarised {
             since: over.since,
             count: over.count,
@@ -74,7 +80,11 @@ impl Refusals {
         }
         self.count += 1;
         let code = format!("{}/{}", refused.attempt.as_str(), refused.code);
-        let code = if self.by_code.len() < CODES_MAX { code } else { "other".to_owned() };
+        let code = if self.by_code.len() < CODES_MAX {
+            code
+        } else {
+            "other".to_owned()
+        };
         *self.by_code.entry(code).or_default() += 1;
         if self.sources.len() < SOURCES_MAX {
             self.sources.insert(refused.source);

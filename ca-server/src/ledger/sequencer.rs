@@ -81,12 +81,14 @@ impl Sequencer {
             Ok((committed, leaves)) => {
                 let committed = Arc::new(committed);
                 for (at, release) in release {
-                    let place = at.and_then(|at| leaves.get(at)).map(|(index, record)| Place {
-                        index: *index,
-                        time: self.state.time(),
-                        leaf: *record,
-                        proof: Proof::Fresh(Arc::clone(&committed)),
-                    });
+                    let place = at
+                        .and_then(|at| leaves.get(at))
+                        .map(|(index, record)| Place {
+                            index: *index,
+                            time: self.state.time(),
+                            leaf: *record,
+                            proof: Proof::Fresh(Arc::clone(&committed)),
+                        });
                     release(Outcome::Durable(place));
                 }
                 self.snapshot_when_due();
@@ -112,10 +114,19 @@ impl Sequencer {
         let now = self.clock.now().max(self.state.time());
         let mut gathering = Gathering::default();
         if let Some(summary) = self.refusals.summary_due(now) {
-            self.add(&mut gathering, now, Event::RefusalsSummarised(summary), None);
+            self.add(
+                &mut gathering,
+                now,
+                Event::RefusalsSummarised(summary),
+                None,
+            );
         }
         for job in jobs {
-            let turn = Turn { epoch: self.key.epoch(), index: self.state.size(), now };
+            let turn = Turn {
+                epoch: self.key.epoch(),
+                index: self.state.size(),
+                now,
+            };
             let Decided { entry, release } = job(&self.state, turn);
             let at = entry.and_then(|entry| self.enter(&mut gathering, turn, entry));
             gathering.release.push((at, release));
@@ -124,7 +135,11 @@ impl Sequencer {
     }
 
     fn enter(&mut self, gathering: &mut Gathering, turn: Turn, entry: Entry) -> Option<usize> {
-        let Entry { event, precertificate, refusal } = entry;
+        let Entry {
+            event,
+            precertificate,
+            refusal,
+        } = entry;
         if let (true, Event::Refused(refused)) = (refusal, &event)
             && !self.refusals.admits(refused)
         {
@@ -148,12 +163,24 @@ impl Sequencer {
         let leaf = Leaf {
             kind: event.kind(),
             time: now,
-            subject_digest: precertificate.as_deref().map_or(NO_SUBJECT, leaf::subject_digest),
+            subject_digest: precertificate
+                .as_deref()
+                .map_or(NO_SUBJECT, leaf::subject_digest),
             context_digest: leaf::context_digest(&salt, &bytes),
         };
         self.state.apply(now, &event);
-        let opening = Opening { event: bytes, salt, precertificate };
-        gathering.entries.push((event, Record { leaf: leaf.encode(), opening: Some(opening) }));
+        let opening = Opening {
+            event: bytes,
+            salt,
+            precertificate,
+        };
+        gathering.entries.push((
+            event,
+            Record {
+                leaf: leaf.encode(),
+                opening: Some(opening),
+            },
+        ));
         Some(gathering.entries.len() - 1)
     }
 
@@ -163,18 +190,32 @@ impl Sequencer {
         entries: Vec<(Event, Record)>,
     ) -> Result<(Committed, Vec<(u64, [u8; Leaf::LENGTH])>), Failure> {
         let records: Vec<Record> = entries.into_iter().map(|(_, record)| record).collect();
-        let hashes: Vec<_> = records.iter().map(|record| leaf_hash(&record.leaf)).collect();
-        let tree = Tree::append(&self.peaks, &hashes).map_err(|_| Failure::NotWritten("log full"))?;
-        let leaves = (tree.old_size()..).zip(records.iter().map(|record| record.leaf)).collect();
+        let hashes: Vec<_> = records
+            .iter()
+            .map(|record| leaf_hash(&record.leaf))
+            .collect();
+        let tree =
+            Tree::append(&self.peaks, &hashes).map_err(|_| Failure::NotWritten("log full"))?;
+        let leaves = (tree.old_size()..)
+            .zip(records.iter().map(|record| record.leaf))
+            .collect();
         let tiles = self.edge.append(&tree);
         let head = self.key.head(tree.size(), tree.root(), self.state.time());
-        self.store.append(&Batch { records, tiles, head }).map_err(|error| failure(&error))?;
+        self.store
+            .append(&Batch {
+                records,
+                tiles,
+                head,
+            })
+            .map_err(|error| failure(&error))?;
         // A crash here leaves a store that is ahead of the high-water mark: start-up accepts that
         // if the tree at the mark is a prefix. Nobody was told about the records yet.
-        self.high_water.record(head.epoch, head.size, head.root).map_err(|error| {
-            tracing::error!(%error, "the high-water mark could not be written, stopping");
-            Failure::Unknown
-        })?;
+        self.high_water
+            .record(head.epoch, head.size, head.root)
+            .map_err(|error| {
+                tracing::error!(%error, "the high-water mark could not be written, stopping");
+                Failure::Unknown
+            })?;
         let checkpoint: Arc<str> = self
             .key
             .checkpoint(tree.size(), tree.root())
@@ -240,7 +281,11 @@ fn failure(error: &StoreError) -> Failure {
     }
 }
 
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a metric of at most 512")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a metric of at most 512"
+)]
 fn size_of_batch<T>(records: &[T]) -> f64 {
     records.len() as f64
 }

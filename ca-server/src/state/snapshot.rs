@@ -55,9 +55,15 @@ impl Snapshot {
             time: state.time,
             factors: pairs(&state.factors),
             sessions: pairs(&state.sessions),
-            certificates: state.certificates.iter().map(|(k, v)| (*k, v.clone())).collect(),
+            certificates: state
+                .certificates
+                .iter()
+                .map(|(k, v)| (*k, v.clone()))
+                .collect(),
             revoked: state.revoked.keys().copied().collect(),
-            request_ids: requests.map(|((s, n), r)| (s.clone(), n.clone(), r.clone())).collect(),
+            request_ids: requests
+                .map(|((s, n), r)| (s.clone(), n.clone(), r.clone()))
+                .collect(),
             spent_id_tokens: pairs(&state.spent_id_tokens),
             tickets: pairs(&state.tickets),
             ca_keys: state.ca_keys.iter().cloned().collect(),
@@ -94,7 +100,9 @@ impl Snapshot {
             ..State::default()
         };
         let requests = self.request_ids.into_iter();
-        state.request_ids = requests.map(|(s, name, request)| ((s, name), request)).collect();
+        state.request_ids = requests
+            .map(|(s, name, request)| ((s, name), request))
+            .collect();
         state.revoke(&self.revoked);
         state.ends = ends(&state).collect();
         state
@@ -102,13 +110,27 @@ impl Snapshot {
 }
 
 fn ends(state: &State) -> impl Iterator<Item = (Timestamp, Ending)> + '_ {
-    let certificates = state.certificates.iter().map(|(s, c)| (c.valid_before, Ending::Certificate(*s)));
-    let tokens = state.spent_id_tokens.iter().map(|(d, end)| (*end, Ending::IdToken(*d)));
-    let sessions = state.sessions.iter().map(|(d, s)| (s.expires, Ending::Session(*d)));
-    let tickets = state.tickets.iter().map(|(d, t)| (t.expires, Ending::Ticket(*d)));
+    let certificates = state
+        .certificates
+        .iter()
+        .map(|(s, c)| (c.valid_before, Ending::Certificate(*s)));
+    let tokens = state
+        .spent_id_tokens
+        .iter()
+        .map(|(d, end)| (*end, Ending::IdToken(*d)));
+    let sessions = state
+        .sessions
+        .iter()
+        .map(|(d, s)| (s.expires, Ending::Session(*d)));
+    let tickets = state
+        .tickets
+        .iter()
+        .map(|(d, t)| (t.expires, Ending::Ticket(*d)));
     certificates.chain(tokens).chain(sessions).chain(tickets)
 }
 
 fn pairs<K: Clone, V: Clone>(map: &std::collections::HashMap<K, V>) -> Vec<(K, V)> {
-    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    map.iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }

@@ -1,0 +1,198 @@
+//! May this person have this, now? Policy decides, the environment's ceiling holds whatever policy
+//! says, and what comes out is a [`Grant`], which nothing else can make.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ca_core::certificate::options::Options;
+use ca_core::certificate::principals::Principals;
+use ca_core::digest::Digest;
+use ca_core::event::{Asked, Person};
+use ca_core::time::Timestamp;
+
+use crate::authn::session::Actor;
+use crate::environment::EnvironmentRules;
+use crate::policy::{self, Action, Decision, Denial, Facts, On, PolicySet, Question, SecondFactor};
+
+/// What somebody wants, parsed. The environment is the rules' own.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Login names.
+    pub principals: Principals,
+    /// Length of the window.
+    pub duration: Duration,
+    /// Options, at least as tight as the profile.
+    pub options: Options,
+    /// Why.
+    pub reason: Option<String>,
+    /// Ticket of another system.
+    pub ticket: Option<String>,
+    /// Client address.
+    pub source: IpAddr,
+}
+
+/// What policy allowed. Made only by [`grant`].
+#[derive(Clone, Debug)]
+pub struct Grant {
+    person: Person,
+    session: Digest,
+    wish: Wish,
+    asked: Asked,
+    policies: BTreeSet<String>,
+    policy_digest: Digest,
+}
+
+/// A no, with the question that it answers.
+#[derive(Clone, Debug)]
+pub struct Denied {
+    /// Reasons; hints are computed by whoever tells the person.
+    pub denial: Denial,
+    /// What was asked, to compute hints from.
+    pub question: Question,
+    /// For the record.
+    pub asked: Asked,
+}
+
+/// Decides.
+///
+/// # Errors
+///
+/// [`Denied`] when policy does not permit all of it. The ceiling of the environment was checked
+/// when the wish was parsed and is checked again by the lint.
+pub fn grant(
+    actor: &Actor,
+    wish: Wish,
+    (rules, policies): (&EnvironmentRules, &PolicySet),
+    on_call: bool,
+    now: Timestamp,
+) -> Result<Grant, Box<Denied>> {
+    let question = question(actor, &wish, rules, on_call, now);
+    let asked = asked(actor, &wish, rules, on_call);
+    match policy::ask(policies, &question) {
+        Decision::Permit {
+            policies: permitting,
+        } => Ok(Grant {
+            person: actor.person().clone(),
+            session: actor.session(),
+            wish,
+            asked,
+            policies: permitting,
+            policy_digest: Digest::from_bytes(policies.digest()),
+        }),
+        Decision::Deny(denial) => Err(Box::new(Denied {
+            denial,
+            question,
+            asked,
+        })),
+    }
+}
+
+fn question(
+    actor: &Actor,
+    wish: &Wish,
+    rules: &EnvironmentRules,
+    on_call: bool,
+    now: Timestamp,
+) -> Question {
+    Question {
+        who: who(actor),
+        action: Action::Login,
+        on: On::Accounts {
+            environment: rules.name.clone(),
+            principals: wish.principals.as_slice().to_vec(),
+        },
+        facts: Facts {
+            duration: wish.duration,
+            reason: wish.reason.clone(),
+            ticket: wish.ticket.clone(),
+            ..facts(actor, wish.source, on_call, now)
+        },
+    }
+}
+
+/// The actor as policy sees people.
+#[must_use]
+pub fn who(actor: &Actor) -> policy::Person {
+    policy::Person {
+        name: actor.person().user.clone(),
+        subject: actor.person().subject.clone(),
+        groups: actor.groups().clone(),
+    }
+}
+
+/// The facts about an actor that hold for every question.
+#[must_use]
+pub fn facts(actor: &Actor, source: IpAddr, on_call: bool, now: Timestamp) -> Facts {
+    use ca_core::api::SecondFactor as Shown;
+    let second_factor = match actor.second_factor() {
+        Shown::RecoveryCode => SecondFactor::Recovery(actor.mfa_age()),
+        Shown::Totp => SecondFactor::Totp(actor.mfa_age()),
+    };
+    Facts {
+        duration: Duration::ZERO,
+        second_factor,
+        token_bound: actor.token_bound(),
+        approvals: Vec::new(),
+        source,
+        now,
+        reason: None,
+        ticket: None,
+        on_call,
+        holder: None,
+    }
+}
+
+fn asked(actor: &Actor, wish: &Wish, rules: &EnvironmentRules, on_call: bool) -> Asked {
+    Asked {
+        environment: rules.name.clone(),
+        principals: wish.principals.as_slice().to_vec(),
+        duration_seconds: wish.duration.as_secs(),
+        groups: actor.groups().clone(),
+        mfa_age_seconds: actor.mfa_age().as_secs(),
+        second_factor: actor.second_factor(),
+        token_bound: actor.token_bound(),
+        on_call,
+        reason: wish.reason.clone(),
+        ticket: wish.ticket.clone(),
+        source: wish.source,
+    }
+}
+
+impl Grant {
+    /// Who gets it.
+    #[must_use]
+    pub const fn person(&self) -> &Person {
+        &self.person
+    }
+
+    /// Through which session.
+    #[must_use]
+    pub const fn session(&self) -> Digest {
+        self.session
+    }
+
+    /// What was wished, all of it granted.
+    #[must_use]
+    pub const fn wish(&self) -> &Wish {
+        &self.wish
+    }
+
+    /// The facts of the decision.
+    #[must_use]
+    pub const fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// Policies that permitted it.
+    #[must_use]
+    pub const fn policies(&self) -> &BTreeSet<String> {
+        &self.policies
+    }
+
+    /// Digest of the set that decided.
+    #[must_use]
+    pub const fn policy_digest(&self) -> Digest {
+        self.policy_digest
+    }
+}

@@ -1,0 +1,177 @@
+//! From a configuration to a running authority.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ca_core::name::Environment;
+
+use crate::ca::{Ca, Settings, Signing};
+use crate::clock::Clock;
+use crate::config::{Config, EnvironmentConfig, KeyConfig};
+use crate::environment::EnvironmentRules;
+use crate::high_water::HighWater;
+use crate::identity::Providers;
+use crate::key_file;
+use crate::ledger::{Ledger, LogKey, Opened};
+use crate::policy_files::PolicyFiles;
+use crate::seal::SealKey;
+use crate::signer::Signer;
+use crate::signer::agent::AgentSigner;
+use crate::signer::file::FileSigner;
+use crate::store::Store;
+use crate::store::sled::SledStore;
+
+/// A CA and the thread behind its ledger.
+#[derive(Debug)]
+pub struct Running {
+    /// The use cases.
+    pub ca: Arc<Ca>,
+    /// Ends when the last handle to the ledger is dropped.
+    pub sequencer: std::thread::JoinHandle<()>,
+}
+
+/// The log's key, with its name and epoch.
+///
+/// # Errors
+///
+/// When the key file cannot be used.
+pub fn log_key(config: &Config) -> anyhow::Result<LogKey> {
+    let signing = key_file::read_ed25519(&config.log.key).context("the log's key")?;
+    Ok(LogKey::new(
+        config.log.origin.clone(),
+        config.log.epoch,
+        signing,
+    ))
+}
+
+/// Creates the log of a new CA.
+///
+/// # Errors
+///
+/// When there is one already, or files cannot be made.
+pub fn create_log(config: &Config, clock: Clock) -> anyhow::Result<()> {
+    let store: Arc<dyn Store> = Arc::new(SledStore::create(&config.store, config.reserve_bytes)?);
+    let high_water = HighWater::create(&config.high_water)?;
+    let Opened { ledger, sequencer } = Ledger::create(store, log_key(config)?, clock, high_water)?;
+    drop(ledger);
+    sequencer
+        .join()
+        .map_err(|_| anyhow::anyhow!("the ledger's thread failed"))
+}
+
+/// Opens everything the configuration names, checks it, and records what is in force.
+///
+/// # Errors
+///
+/// With what is wrong and what to do. Nothing listens yet.
+pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
+    // The cheap checks first: a typing error must not cost a replay.
+    let policies = PolicyFiles::open(&config.policy_dir).context("policies")?;
+    let providers = Providers::new(config.issuers.clone())?;
+    let seal_key = SealKey::read(&config.seal_key)
+        .with_context(|| format!("seal key {:?}", config.seal_key))?;
+    let mut environments = BTreeMap::new();
+    for (name, environment) in &config.environments {
+        let signing = signing(name, environment)
+            .await
+            .with_context(|| format!("environment {name}"))?;
+        environments.insert(name.clone(), signing);
+    }
+    check_keys_differ(&environments)?;
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.store, config.reserve_bytes)?);
+    let high_water = HighWater::open(&config.high_water)?;
+    let opened = Ledger::open(
+        Arc::clone(&store),
+        log_key(config)?,
+        clock.clone(),
+        high_water,
+    )?;
+    let ca = Arc::new(Ca {
+        ledger: opened.ledger,
+        store,
+        seal_key,
+        providers,
+        policies,
+        environments,
+        settings: settings(config),
+        clock,
+    });
+    ca.record_start().await?;
+    Ok(Running {
+        ca,
+        sequencer: opened.sequencer,
+    })
+}
+
+fn settings(config: &Config) -> Settings {
+    let host = config.url.split("://").last().unwrap_or_default();
+    Settings {
+        session: Duration::from_secs(u64::from(config.session_hours) * 3600),
+        enrolment: config.enrolment,
+        // otpauth labels cannot hold a colon.
+        totp_issuer: format!(
+            "jit-ssh {}",
+            host.split([':', '/']).next().unwrap_or_default()
+        ),
+        on_call_users: config.on_call.users.clone(),
+        on_call_groups: config.on_call.groups.clone(),
+    }
+}
+
+async fn signing(name: &Environment, config: &EnvironmentConfig) -> anyhow::Result<Signing> {
+    let signer: Box<dyn Signer> = match &config.key {
+        KeyConfig::Agent {
+            agent_socket,
+            public_key,
+        } => {
+            let signer = AgentSigner::new(agent_socket, public_key.parse()?);
+            signer.check().await?;
+            Box::new(signer)
+        }
+        KeyConfig::File {
+            file,
+            passphrase_file,
+        } => {
+            let passphrase = passphrase_file.as_deref().map(passphrase).transpose()?;
+            Box::new(FileSigner::read(file, passphrase.as_ref())?)
+        }
+    };
+    let rules = EnvironmentRules {
+        name: name.clone(),
+        profile: config.profile.clone(),
+        authority_key: signer.public_key().clone(),
+        host_patterns: config.host_patterns.clone(),
+        default_principals: config.default_principals.clone(),
+        accounts: config.accounts.clone(),
+        default_duration_seconds: config.default_duration_seconds,
+    };
+    Ok(Signing {
+        rules,
+        signer,
+        distrusted: AtomicBool::new(false),
+    })
+}
+
+fn passphrase(path: &Path) -> anyhow::Result<secrecy::SecretString> {
+    use secrecy::ExposeSecret as _;
+    let text = key_file::read_private(path)?;
+    Ok(text.expose_secret().trim_end_matches(['\r', '\n']).into())
+}
+
+/// One key for two environments would make a staging certificate good in prod.
+fn check_keys_differ(environments: &BTreeMap<Environment, Signing>) -> anyhow::Result<()> {
+    let mut seen = BTreeMap::new();
+    for (name, signing) in environments {
+        let key = signing.signer.public_key().to_string();
+        if let Some(other) = seen.insert(key, name) {
+            anyhow::bail!(
+                "environments {other} and {name} have the same CA key: each needs its own"
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! The use cases: each a script of named steps over decisions, ledger and adapters.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ca_core::digest::Digest;
+use ca_core::event::{Attempt, CaKeyAdded, Event, PolicyLoaded, Refused};
+use ca_core::name::{Environment, UserName};
+
+use crate::authn::session::{Actor, actor};
+use crate::clock::Clock;
+use crate::environment::EnvironmentRules;
+use crate::identity::Providers;
+use crate::ledger::{CommitError, Ledger, Refusal, Turn};
+use crate::policy_files::PolicyFiles;
+use crate::seal::SealKey;
+use crate::signer::Signer;
+use crate::state::State;
+use crate::store::Store;
+
+pub use failure::Failure;
+
+mod audit;
+mod certificates;
+mod enrolment;
+mod factor;
+mod failure;
+mod login;
+mod revocation;
+
+/// An environment and the key that signs for it.
+#[derive(Debug)]
+pub struct Signing {
+    /// Ceiling and defaults.
+    pub rules: EnvironmentRules,
+    /// The key.
+    pub signer: Box<dyn Signer>,
+    /// Set for good when the key once produced a wrong certificate.
+    pub distrusted: AtomicBool,
+}
+
+/// Whether a first enrolment needs an administrator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Enrolment {
+    /// Whoever signs in first with this identity enrols.
+    Open,
+    /// An administrator's ticket is needed.
+    #[default]
+    Ticket,
+}
+
+/// What is configured rather than decided.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Length of a session.
+    pub session: Duration,
+    /// See [`Enrolment`].
+    pub enrolment: Enrolment,
+    /// The name beside the account in authenticator apps.
+    pub totp_issuer: String,
+    /// People who are on call.
+    pub on_call_users: BTreeSet<UserName>,
+    /// Groups whose members are on call.
+    pub on_call_groups: BTreeSet<String>,
+}
+
+/// The authority.
+#[derive(Debug)]
+pub struct Ca {
+    /// The one way to change anything.
+    pub ledger: Ledger,
+    /// Sealed secrets.
+    pub store: Arc<dyn Store>,
+    /// Opens sealed seeds.
+    pub seal_key: SealKey,
+    /// OpenID providers.
+    pub providers: Providers,
+    /// The set in force.
+    pub policies: PolicyFiles,
+    /// By name.
+    pub environments: BTreeMap<Environment, Signing>,
+    /// The rest.
+    pub settings: Settings,
+    /// For checks outside a commit.
+    pub clock: Clock,
+}
+
+/// A request's credentials: the digest of its session token, and where it came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// SHA-256 of the token text.
+    pub session: Digest,
+    /// Client address.
+    pub source: IpAddr,
+}
+
+impl Ca {
+    /// Records which policies and CA keys are in force, if the log does not know them yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] when it could not be recorded.
+    pub async fn record_start(&self) -> Result<(), Failure> {
+        self.record_policies().await?;
+        for (name, signing) in &self.environments {
+            let (environment, public_key) = (name.clone(), signing.signer.public_key().to_string());
+            let added = self.ledger.commit(move |state, _| {
+                if state.knows_ca_key(&environment, &public_key) {
+                    return Err(Refusal {
+                        why: (),
+                        record: None,
+                    });
+                }
+                Ok(Event::CaKeyAdded(CaKeyAdded {
+                    environment,
+                    public_key,
+                }))
+            });
+            ignore_refusal(added.await)?;
+        }
+        Ok(())
+    }
+
+    /// Records the policy set in force, if it is not the one recorded last.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] when it could not be recorded.
+    pub async fn record_policies(&self) -> Result<(), Failure> {
+        let set = self.policies.current();
+        let policy_digest = Digest::from_bytes(set.digest());
+        let policies = u32::try_from(set.policies().len()).unwrap_or(u32::MAX);
+        let loaded = self.ledger.commit(move |state, _| {
+            if state.policy() == Some(policy_digest) {
+                return Err(Refusal {
+                    why: (),
+                    record: None,
+                });
+            }
+            Ok(Event::PolicyLoaded(PolicyLoaded {
+                policy_digest,
+                policies,
+            }))
+        });
+        ignore_refusal(loaded.await)
+    }
+
+    fn is_on_call(&self, actor: &Actor) -> bool {
+        self.settings.on_call_users.contains(&actor.person().user)
+            || !self.settings.on_call_groups.is_disjoint(actor.groups())
+    }
+
+    fn environment(&self, name: &str) -> Option<&Signing> {
+        self.environments
+            .get(name)
+            .filter(|signing| !signing.distrusted.load(Ordering::SeqCst))
+    }
+}
+
+/// Who calls, or a refusal that is recorded without a name.
+fn actor_or_refuse(
+    state: &State,
+    turn: Turn,
+    caller: Caller,
+    attempt: Attempt,
+) -> Result<Actor, Refusal<Failure>> {
+    actor(state, caller.session, turn.now()).map_err(|error| {
+        let record = refused(attempt, "session-unknown", &error, caller.source);
+        Refusal {
+            why: Failure::SessionRequired,
+            record: Some(Box::new(record)),
+        }
+    })
+}
+
+/// The record of a refusal, with nothing known about the person yet.
+fn refused(
+    attempt: Attempt,
+    code: &str,
+    detail: &dyn std::fmt::Display,
+    source: IpAddr,
+) -> Refused {
+    Refused {
+        attempt,
+        code: code.to_owned(),
+        detail: detail.to_string(),
+        person: None,
+        asked: None,
+        policies: Vec::new(),
+        policy_digest: None,
+        source,
+    }
+}
+
+fn ignore_refusal<T>(outcome: Result<T, CommitError<()>>) -> Result<(), Failure> {
+    match outcome {
+        Ok(_) | Err(CommitError::Refused(())) => Ok(()),
+        Err(CommitError::Busy(why)) => Err(Failure::Busy(why)),
+        Err(CommitError::Stopped) => Err(Failure::Stopped),
+    }
+}

@@ -1,0 +1,87 @@
+//! Reading the records through the API, for people whom policy lets; each reading is a record.
+
+use ca_core::api::{AuditPage, AuditQuery};
+use ca_core::digest::Digest;
+use ca_core::event::{Attempt, AuditRead, Event};
+
+use super::certificates::reason;
+use super::{Ca, Caller, Failure, actor_or_refuse, refused};
+use crate::access;
+use crate::audit;
+use crate::authn::session::Actor;
+use crate::ledger::Refusal;
+use crate::policy::{self, Action, Decision, On, PolicySet, Question};
+
+impl Ca {
+    /// Records that match, each with its proof.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Denied`] unless policy lets the caller `read_audit`.
+    pub async fn read_audit(
+        &self,
+        caller: Caller,
+        query: AuditQuery,
+    ) -> Result<AuditPage, Failure> {
+        let search =
+            audit::search(&query).map_err(|(field, detail)| Failure::Invalid { field, detail })?;
+        let asked =
+            serde_json::to_string(&query).map_err(|error| Failure::Internal(error.to_string()))?;
+        let policies = self.policies.current();
+        let (users, groups) = (
+            self.settings.on_call_users.clone(),
+            self.settings.on_call_groups.clone(),
+        );
+        let read = self.ledger.commit(move |state, turn| {
+            let actor = actor_or_refuse(state, turn, caller, Attempt::Audit)?;
+            let on_call =
+                users.contains(&actor.person().user) || !groups.is_disjoint(actor.groups());
+            let question = Question {
+                who: access::who(&actor),
+                action: Action::ReadAudit,
+                on: On::Authority,
+                facts: access::facts(&actor, caller.source, on_call, turn.now()),
+            };
+            permitted(&policies, &question, (Attempt::Audit, &actor, caller))?;
+            let by = actor.person().clone();
+            Ok::<_, Refusal<Failure>>(Event::AuditRead(AuditRead {
+                by,
+                query: asked,
+                source: caller.source,
+            }))
+        });
+        read.await?;
+        let ledger = self.ledger.clone();
+        let page = tokio::task::spawn_blocking(move || audit::page(&ledger, &search)).await;
+        page.map_err(|error| Failure::Internal(error.to_string()))?
+            .map_err(|error| Failure::Internal(error.to_string()))
+    }
+}
+
+/// Nothing if policy permits it, else the refusal with its record.
+pub(super) fn permitted(
+    policies: &PolicySet,
+    question: &Question,
+    (attempt, actor, caller): (Attempt, &Actor, Caller),
+) -> Result<(), Refusal<Failure>> {
+    let Decision::Deny(denial) = policy::ask(policies, question) else {
+        return Ok(());
+    };
+    let sentences: Vec<&str> = denial.reasons.iter().map(|r| r.sentence.as_str()).collect();
+    let mut record = refused(attempt, "denied", &sentences.join("; "), caller.source);
+    record.person = Some(actor.person().clone());
+    record.policies = denial
+        .reasons
+        .iter()
+        .filter_map(|reason| reason.policy.clone())
+        .collect();
+    record.policy_digest = Some(Digest::from_bytes(policies.digest()));
+    let why = Failure::Denied {
+        reasons: denial.reasons.iter().map(reason).collect(),
+        hints: Vec::new(),
+    };
+    Err(Refusal {
+        why,
+        record: Some(Box::new(record)),
+    })
+}

@@ -1,0 +1,200 @@
+//! `ca-server init`: a new CA in a folder. Refuses to overwrite anything.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use ca_core::name::Environment;
+use ca_core::time::Timestamp;
+use clap::Args;
+
+use crate::authn::IssuerConfig;
+use crate::ca::Enrolment;
+use crate::clock::Clock;
+use crate::config::{Config, EnvironmentConfig, FILE_NAME, KeyConfig, LogConfig, OnCallConfig};
+use crate::policy::EXAMPLES;
+use crate::seal::SealKey;
+use crate::{assembly, key_file};
+
+/// Make a new CA: configuration, keys, policies, log.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Example:\n  ca-server init --dir /etc/jit-ssh --url https://ca.example.com \
+    --issuer https://id.example.com --client-id jit-ssh"
+)]
+pub struct Init {
+    /// Folder to make; must not exist, or be empty.
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// Where clients will reach the CA.
+    #[arg(long)]
+    pub url: url::Url,
+    /// OpenID issuer, exactly as in its tokens.
+    #[arg(long)]
+    pub issuer: String,
+    /// Our client id at the issuer.
+    #[arg(long)]
+    pub client_id: String,
+    /// Environments to make, each with a CA key of its own.
+    #[arg(long = "environment", default_values = ["staging", "prod"])]
+    pub environments: Vec<Environment>,
+}
+
+impl Init {
+    /// Makes the CA and says what to do next.
+    ///
+    /// # Errors
+    ///
+    /// When the folder holds something, or cannot be written.
+    pub fn run(&self) -> anyhow::Result<()> {
+        check_url(&self.url)?;
+        let config = plan(
+            &self.url,
+            IssuerConfig::new(&self.issuer, &self.client_id),
+            &self.environments,
+            Clock::System.now(),
+        )?;
+        create(&self.dir, &config)?;
+        self.say_what_next();
+        Ok(())
+    }
+
+    #[expect(clippy::print_stdout, reason = "this is what the command is for")]
+    fn say_what_next(&self) {
+        let dir = self.dir.display();
+        println!("Made a CA in {dir}. What next:");
+        println!(
+            "  1. In {dir}/{FILE_NAME}: set listen and [tls] (or keep loopback behind a proxy)."
+        );
+        println!("  2. Edit {dir}/policies/*.cedar, then: ca-server policy test --dir {dir}");
+        println!("  3. ca-server serve --config {dir}/{FILE_NAME}");
+        println!("  4. On each host of ENV, the lines of: ca-server sshd-config ENV --dir {dir}");
+        println!("  5. Everybody: jit-ssh setup {}", self.url);
+        println!("Keep {dir}/high-water out of the backups of {dir}/store.");
+    }
+}
+
+fn check_url(url: &url::Url) -> anyhow::Result<()> {
+    let loopback = url
+        .host_str()
+        .is_some_and(|host| matches!(host, "127.0.0.1" | "[::1]" | "localhost"));
+    anyhow::ensure!(
+        url.scheme() == "https" || (url.scheme() == "http" && loopback),
+        "--url must be https:// (http:// only on loopback)"
+    );
+    Ok(())
+}
+
+/// The configuration of a new CA, paths relative to its folder.
+///
+/// # Errors
+///
+/// When the URL has no host.
+pub fn plan(
+    url: &url::Url,
+    issuer: IssuerConfig,
+    environments: &[Environment],
+    now: Timestamp,
+) -> anyhow::Result<Config> {
+    let host = url.host_str().context("the URL has no host")?;
+    let year: String = now.to_string().chars().take(4).collect();
+    let environments: BTreeMap<_, _> = environments
+        .iter()
+        .map(|name| environment(name, host).map(|config| (name.clone(), config)))
+        .collect::<anyhow::Result<_>>()?;
+    Ok(Config {
+        url: url.as_str().trim_end_matches('/').to_owned(),
+        listen: "127.0.0.1:7443".to_owned(),
+        trusted_proxies: Vec::new(),
+        store: "store".into(),
+        high_water: "high-water".into(),
+        admin_socket: "admin.sock".into(),
+        policy_dir: "policies".into(),
+        seal_key: "keys/seal.key".into(),
+        reserve_bytes: 64 * 1024 * 1024,
+        session_hours: 10,
+        enrolment: Enrolment::default(),
+        requests_per_second: 200,
+        log: LogConfig {
+            origin: format!("{host}/{year}-{}", now.unix_seconds()).try_into()?,
+            epoch: 1,
+            key: "keys/log.key".into(),
+        },
+        tls: None,
+        on_call: OnCallConfig::default(),
+        issuers: vec![issuer],
+        environments,
+    })
+}
+
+fn environment(name: &Environment, host: &str) -> anyhow::Result<EnvironmentConfig> {
+    let domain = host
+        .split_once('.')
+        .map_or("example.com", |(_, domain)| domain);
+    let domain = if domain.parse::<f32>().is_ok() || domain.is_empty() {
+        "example.com"
+    } else {
+        domain
+    };
+    let domain = if host.parse::<std::net::IpAddr>().is_ok() {
+        "example.com"
+    } else {
+        domain
+    };
+    Ok(serde_json::from_value(serde_json::json!({
+        "host_patterns": [format!("*.{name}.{domain}")],
+        "default_principals": ["deploy"],
+        "accounts": ["deploy", "root"],
+        "default_duration_seconds": 3600,
+        "profile": { "max_duration_seconds": 28800 },
+        "key": { "file": format!("keys/{name}.ca") },
+    }))?)
+}
+
+/// Writes everything that `config` names, below `dir`, and creates the log.
+///
+/// # Errors
+///
+/// When the folder holds something already, or cannot be written.
+pub fn create(dir: &Path, config: &Config) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let occupied = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+    anyhow::ensure!(
+        !occupied,
+        "{dir:?} is not empty: a CA is never made over something else"
+    );
+    let mut builder = std::fs::DirBuilder::new();
+    builder.mode(0o700).recursive(true);
+    for folder in ["keys", "policies/cases"] {
+        builder
+            .create(dir.join(folder))
+            .with_context(|| format!("{:?}", dir.join(folder)))?;
+    }
+    for (path, text) in EXAMPLES {
+        std::fs::write(dir.join("policies").join(path), text)?;
+    }
+    key_file::create_ed25519(&dir.join(&config.log.key), "jit-ssh log", &random()?)?;
+    SealKey::create(&dir.join(&config.seal_key), random()?)?;
+    for (name, environment) in &config.environments {
+        if let KeyConfig::File { file, .. } = &environment.key {
+            let comment = format!("jit-ssh CA {name}");
+            let key = key_file::create_ed25519(&dir.join(file), &comment, &random()?)?;
+            let public = key.public_key().to_openssh().context("public key")?;
+            std::fs::write(dir.join(file).with_extension("pub"), format!("{public}\n"))?;
+        }
+    }
+    let path = dir.join(FILE_NAME);
+    key_file::write_private(&path, toml::to_string_pretty(config)?.as_bytes())?;
+    assembly::create_log(&Config::read(&path)?, Clock::System)
+}
+
+/// Fresh random bytes.
+///
+/// # Errors
+///
+/// When the operating system has none.
+pub fn random() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,138 @@
+use clap::Parser;
+
+use super::*;
+use crate::policy::EXAMPLES;
+
+#[derive(Parser)]
+struct Program {
+    #[command(flatten)]
+    policy: PolicyCommand,
+}
+
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("cases")).unwrap();
+    for (name, text) in EXAMPLES {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    dir
+}
+
+/// Exit code and what was printed.
+fn policy(dir: &Path, line: &str) -> (u8, String) {
+    let words = std::iter::once("policy").chain(line.split_whitespace());
+    let program = Program::try_parse_from(words).unwrap();
+    let setting = PolicySetting {
+        policy_dir: dir.to_owned(),
+        accounts: BTreeMap::from([(
+            "prod".parse().unwrap(),
+            vec!["deploy".parse().unwrap(), "root".parse().unwrap()],
+        )]),
+        now: Timestamp::from_unix_seconds(1_795_341_600),
+    };
+    let mut out = Vec::new();
+    let code = run(&program.policy, &setting, &mut out).unwrap();
+    (code, String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn check_counts_valid_policies() {
+    let dir = folder();
+    let (code, text) = policy(dir.path(), "check");
+    assert_eq!(code, EXIT_OK);
+    assert!(text.starts_with("17 policies in "), "{text}");
+}
+
+#[test]
+fn check_points_at_the_error_and_exits_2() {
+    let dir = folder();
+    let broken = "@id(\"x\")\n@reason(\"r\")\nforbid (principal, action, resource)\n\
+                  when { context.durations > 1 };\n";
+    std::fs::write(dir.path().join("x.cedar"), broken).unwrap();
+    let (code, text) = policy(dir.path(), "check");
+    assert_eq!(code, EXIT_USAGE);
+    assert!(text.starts_with("x.cedar:4:8: "), "{text}");
+    assert!(text.contains("^"), "{text}");
+    let (code, text) = policy(dir.path(), "check --json");
+    assert_eq!(code, EXIT_USAGE);
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["problems"][0]["line"], 4, "{text}");
+}
+
+#[test]
+fn test_runs_the_cases_beside_the_policies() {
+    let dir = folder();
+    let (code, text) = policy(dir.path(), "test");
+    assert_eq!(
+        (code, text.ends_with(" cases pass\n")),
+        (EXIT_OK, true),
+        "{text}"
+    );
+}
+
+#[test]
+fn test_shows_a_failing_case_and_exits_1() {
+    let dir = folder();
+    let case = "[[case]]\nname = \"root at once\"\nuser = \"alice\"\ngroups = [\"engineering\"]\n\
+                environment = \"prod\"\naccounts = [\"root\"]\nexpect = \"permit\"\n";
+    std::fs::write(dir.path().join("cases/wrong.toml"), case).unwrap();
+    let (code, text) = policy(dir.path(), "test");
+    assert_eq!(code, EXIT_FAILED);
+    assert!(
+        text.contains("cases/wrong.toml:1: root at once\n  expected permit\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("got      deny by prod-root-needs-approval"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_folder_without_cases_is_no_success() {
+    let dir = folder();
+    let empty = tempfile::tempdir().unwrap();
+    let (code, _) = policy(dir.path(), &format!("test {}", empty.path().display()));
+    assert_eq!(code, EXIT_FAILED);
+}
+
+#[test]
+fn explain_names_policy_place_reason_and_what_would_help() {
+    let dir = folder();
+    let line = "explain --user alice --group engineering --environment prod --account root";
+    let (code, text) = policy(dir.path(), line);
+    assert_eq!(code, EXIT_DENIED);
+    assert_eq!(
+        text,
+        "deny\n  root: prod-root-needs-approval (production.cedar:15): root in prod needs the \
+         approval of another person from group approver\n\
+         hint: needs 1 approval from group approver\nhint: account deploy is allowed\n"
+    );
+    let (code, text) = policy(dir.path(), &format!("{line} --approved-by carol:approver"));
+    assert_eq!(code, EXIT_OK);
+    assert!(
+        text.starts_with("permit\n  prod-root (production.cedar:3): "),
+        "{text}"
+    );
+}
+
+#[test]
+fn explain_speaks_json() {
+    let dir = folder();
+    let line = "explain --json --user alice --group engineering --environment prod \
+                --account deploy --for 2h";
+    let (code, text) = policy(dir.path(), line);
+    assert_eq!(code, EXIT_DENIED);
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["decision"], "deny");
+    assert_eq!(json["hints"][0]["changes"][0]["seconds_max"], 3600);
+    assert_eq!(json["hints"][0]["sentence"], "allowed for at most 1 h");
+}
+
+#[test]
+fn explain_refuses_a_question_without_an_account() {
+    let dir = folder();
+    let (code, text) = policy(dir.path(), "explain --user alice --environment prod");
+    assert_eq!(code, EXIT_USAGE);
+    assert!(text.contains("--account"), "{text}");
+}

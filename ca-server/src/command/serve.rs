@@ -1,0 +1,180 @@
+//! `ca-server serve`: the authority for real use.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::assembly::{self, Running};
+use crate::ca::Ca;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::{self, HttpSettings, Listener};
+use crate::policy_files::Reload;
+use crate::{admin, ledger};
+
+/// Exit code when the ledger stopped because an outcome was unknown: start again.
+pub const EXIT_STOPPED: u8 = 75;
+
+/// Run the CA.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  ca-server serve --config /etc/jit-ssh/ca-server.toml")]
+pub struct Serve {
+    /// Configuration file made by `ca-server init`.
+    #[arg(long)]
+    pub config: PathBuf,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Asked to stop; everything is written.
+    Asked,
+    /// The ledger stopped: the outcome of a write is unknown until the next start reads it.
+    LedgerStopped,
+}
+
+impl Serve {
+    /// Runs until SIGTERM or SIGINT, or until the ledger stops.
+    ///
+    /// # Errors
+    ///
+    /// With what is wrong and what to do, before anything listens.
+    pub async fn run(&self) -> anyhow::Result<Ended> {
+        let config = Config::read(&self.config)?;
+        let listener = bind(&config)?;
+        let running = assembly::start(&config, Clock::System).await?;
+        tracing::info!(url = config.url, listen = config.listen, "ready");
+        run(&config, running, listener, asked_to_stop()?).await
+    }
+}
+
+/// Serves a started CA until `stop` completes or its ledger stops.
+///
+/// # Errors
+///
+/// When a socket or a thread fails.
+pub async fn run(
+    config: &Config,
+    running: Running,
+    listener: Listener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<Ended> {
+    let Running { ca, sequencer } = running;
+    let ledger = ca.ledger.clone();
+    let (stopping, mut stopped) = tokio::sync::watch::channel(Ended::Asked);
+    let stop = async move {
+        tokio::select! {
+            () = stop => {}
+            () = ledger_stopped(ledger, &stopping) => {}
+        }
+    };
+    let watch = watch_policies(&ca)?;
+    let admin = admin::listen(&ca.ledger, &ca.store, &config.admin_socket)?;
+    let router = http::router(Arc::clone(&ca), settings(config));
+    http::listen(router, listener, stop).await?;
+    let ended = *stopped.borrow_and_update();
+    drop((watch, admin, ca));
+    // The last handle is gone: the sequencer writes its snapshot and ends.
+    tokio::task::spawn_blocking(move || sequencer.join())
+        .await?
+        .map_err(|_| anyhow::anyhow!("the ledger's thread failed"))?;
+    Ok(ended)
+}
+
+async fn ledger_stopped(ledger: ledger::Ledger, stopping: &tokio::sync::watch::Sender<Ended>) {
+    ledger.stopped().await;
+    stopping.send_replace(Ended::LedgerStopped);
+}
+
+/// The HTTP edge's part of the configuration.
+#[must_use]
+pub fn settings(config: &Config) -> HttpSettings {
+    HttpSettings {
+        trusted_proxies: config.trusted_proxies.clone(),
+        requests_per_second: config.requests_per_second,
+        ..HttpSettings::default()
+    }
+}
+
+/// Opens the socket that the configuration names. Without TLS only where nobody listens in.
+///
+/// # Errors
+///
+/// When the address is taken or may not be used in clear.
+pub fn bind(config: &Config) -> anyhow::Result<Listener> {
+    if let Some(path) = config.listen.strip_prefix("unix:") {
+        let path = std::path::Path::new(path);
+        if std::os::unix::net::UnixStream::connect(path).is_err() && path.exists() {
+            // Nobody answers: a socket left behind by a process that was killed.
+            std::fs::remove_file(path).with_context(|| format!("{path:?}"))?;
+        }
+        let listener = std::os::unix::net::UnixListener::bind(path);
+        return Ok(Listener::Unix(
+            listener.with_context(|| format!("listen on {path:?}"))?,
+        ));
+    }
+    let address: SocketAddr = config.listen.parse().with_context(|| {
+        format!(
+            "listen = {:?}: expected ADDRESS:PORT or unix:PATH",
+            config.listen
+        )
+    })?;
+    anyhow::ensure!(
+        config.tls.is_some() || address.ip().is_loopback(),
+        "listen = {address} without [tls] would send tokens in clear: add [tls], or listen on \
+         loopback or a unix socket behind a proxy"
+    );
+    let socket = TcpListener::bind(address).with_context(|| format!("listen on {address}"))?;
+    Ok(match &config.tls {
+        Some(tls) => Listener::Tls {
+            socket,
+            certificate: tls.certificate.clone(),
+            key: tls.key.clone(),
+        },
+        None => Listener::Plain(socket),
+    })
+}
+
+/// Completes at SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// When signals cannot be received.
+pub fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Reloads policies when their files change, and records each set that comes into force.
+fn watch_policies(ca: &Arc<Ca>) -> anyhow::Result<crate::policy_files::Watch> {
+    let (runtime, weak) = (tokio::runtime::Handle::current(), Arc::downgrade(ca));
+    let report = move |reload: Reload| match reload {
+        Reload::Kept(error) => {
+            metrics::counter!("jit_ssh_policy_reloads_total", "outcome" => "refused").increment(1);
+            tracing::error!("POLICIES NOT RELOADED, the old set stays in force:\n{error}");
+        }
+        Reload::Swapped(set) => {
+            metrics::counter!("jit_ssh_policy_reloads_total", "outcome" => "swapped").increment(1);
+            tracing::info!(policies = set.policies().len(), "policies reloaded");
+            if let Some(ca) = weak.upgrade() {
+                runtime.spawn(async move {
+                    if let Err(error) = ca.record_policies().await {
+                        tracing::error!(%error, "the new policy set could not be recorded");
+                    }
+                });
+            }
+        }
+        Reload::Unchanged => {}
+    };
+    Ok(ca.policies.watch(report)?)
+}

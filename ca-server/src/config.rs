@@ -1,0 +1,344 @@
+//! The configuration file (TOML). Its doc comments are its reference; unknown keys are errors;
+//! paths are relative to the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use ca_core::certificate::principals::Principals;
+use ca_core::certificate::profile::Profile;
+use ca_core::name::{Environment, Principal, UserName};
+use ca_core::tlog::note::KeyName;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::authn::IssuerConfig;
+use crate::ca::Enrolment;
+
+/// Name of the file in a folder made by `init` or `dev`.
+pub const FILE_NAME: &str = "ca-server.toml";
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where clients reach the CA: `https://ca.example.com`.
+    pub url: String,
+    /// `ADDRESS:PORT`, or `unix:PATH`. Without `[tls]` only loopback and unix.
+    pub listen: String,
+    /// Proxies whose `X-Forwarded-For` is believed. A unix socket's peer always is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Folder of the store.
+    pub store: PathBuf,
+    /// The high-water file: outside the store, better on another disk.
+    pub high_water: PathBuf,
+    /// Socket for `ca-server audit` while the server runs.
+    pub admin_socket: PathBuf,
+    /// Folder of policies.
+    pub policy_dir: PathBuf,
+    /// Key that seals TOTP seeds.
+    pub seal_key: PathBuf,
+    /// Bytes kept free on the store's disk; below that nothing is issued. 64 MiB.
+    #[serde(default = "reserve_bytes")]
+    pub reserve_bytes: u64,
+    /// Length of a session, hours.
+    #[serde(default = "session_hours")]
+    pub session_hours: u32,
+    /// `ticket`: an administrator lets people enrol; `open`: whoever signs in first enrols.
+    #[serde(default)]
+    pub enrolment: Enrolment,
+    /// Requests per second and address before 429, for all but sign-in. 0 is off.
+    #[serde(default = "requests_per_second")]
+    pub requests_per_second: u32,
+    /// The transparency log.
+    pub log: LogConfig,
+    /// Certificate of the HTTPS server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+    /// Who is on call.
+    #[serde(default)]
+    pub on_call: OnCallConfig,
+    /// OpenID providers, the default first.
+    pub issuers: Vec<IssuerConfig>,
+    /// Environments by name.
+    pub environments: BTreeMap<Environment, EnvironmentConfig>,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    /// Its name, scheme-less, never used for another log: `ca.example.com/2026a`.
+    pub origin: KeyName,
+    /// Upper part of serials: 1 to 8388607, larger than that of any log before.
+    pub epoch: u32,
+    /// Its Ed25519 key (OpenSSH file, mode 0600).
+    pub key: PathBuf,
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Certificate chain, PEM. Read again when it changes.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+}
+
+/// `[on_call]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OnCallConfig {
+    /// By user name.
+    pub users: BTreeSet<UserName>,
+    /// By group.
+    pub groups: BTreeSet<String>,
+}
+
+/// `[environments.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentConfig {
+    /// Host patterns for ssh_config.
+    #[serde(default)]
+    pub host_patterns: Vec<String>,
+    /// Login names when none is asked for.
+    pub default_principals: Principals,
+    /// Login names that hints may suggest.
+    #[serde(default)]
+    pub accounts: Vec<Principal>,
+    /// Window when none is asked for, seconds.
+    pub default_duration_seconds: u64,
+    /// What its certificates may be.
+    pub profile: Profile,
+    /// The key that signs.
+    pub key: KeyConfig,
+}
+
+/// `[environments.NAME.key]`: a file, or a key in an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum KeyConfig {
+    /// In an ssh-agent; hardware keys work through theirs.
+    Agent {
+        /// Its socket.
+        agent_socket: PathBuf,
+        /// Which key: OpenSSH one-line text.
+        public_key: String,
+    },
+    /// An OpenSSH private key file, mode 0600.
+    File {
+        /// The file.
+        file: PathBuf,
+        /// File with its passphrase, mode 0600.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        passphrase_file: Option<PathBuf>,
+    },
+}
+
+const fn reserve_bytes() -> u64 {
+    64 * 1024 * 1024
+}
+
+const fn session_hours() -> u32 {
+    10
+}
+
+const fn requests_per_second() -> u32 {
+    200
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value makes no sense.
+    #[error("{path:?}: {what}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Which, and what is allowed.
+        what: String,
+    },
+    /// Not TOML of the known keys.
+    #[error("{path:?}: {source}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// With line and caret.
+        source: Box<toml::de::Error>,
+    },
+    /// It cannot be read.
+    #[error("{path:?}: {source} (`ca-server init` makes one)")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl Config {
+    /// Reads and checks a file; all paths come out absolute or relative to the current folder.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        config.check().map_err(|what| ConfigError::Invalid {
+            path: path.to_owned(),
+            what,
+        })?;
+        config.resolve(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.issuers.is_empty() {
+            return Err("at least one [[issuers]] is needed".to_owned());
+        }
+        if self.environments.is_empty() {
+            return Err("at least one [environments.NAME] is needed".to_owned());
+        }
+        if !(1..1 << 23).contains(&self.log.epoch) {
+            return Err(format!(
+                "log.epoch is {}, 1 to 8388607 are allowed",
+                self.log.epoch
+            ));
+        }
+        if !(1..=168).contains(&self.session_hours) {
+            return Err(format!(
+                "session_hours is {}, 1 to 168 are allowed",
+                self.session_hours
+            ));
+        }
+        if self.high_water.starts_with(&self.store) {
+            return Err(
+                "high_water must lie outside the store's folder: restoring one must not \
+                        restore the other"
+                    .to_owned(),
+            );
+        }
+        for (name, environment) in &self.environments {
+            let seconds_max = u64::from(environment.profile.max_duration_seconds.get());
+            if !(60..=seconds_max).contains(&environment.default_duration_seconds) {
+                return Err(format!(
+                    "environments.{name}.default_duration_seconds is {}, 60 to {seconds_max} are \
+                     allowed",
+                    environment.default_duration_seconds
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let mut paths = vec![
+            &mut self.store,
+            &mut self.high_water,
+            &mut self.admin_socket,
+            &mut self.policy_dir,
+            &mut self.seal_key,
+            &mut self.log.key,
+        ];
+        if let Some(tls) = &mut self.tls {
+            paths.extend([&mut tls.certificate, &mut tls.key]);
+        }
+        paths.extend(
+            self.issuers
+                .iter_mut()
+                .filter_map(|issuer| issuer.ca_file.as_mut()),
+        );
+        for environment in self.environments.values_mut() {
+            match &mut environment.key {
+                KeyConfig::Agent { agent_socket, .. } => paths.push(agent_socket),
+                KeyConfig::File {
+                    file,
+                    passphrase_file,
+                } => {
+                    paths.push(file);
+                    paths.extend(passphrase_file.as_mut());
+                }
+            }
+        }
+        for path in paths {
+            *path = folder.join(&path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+        url = "https://ca.example.com"
+        listen = "127.0.0.1:7443"
+        store = "store"
+        high_water = "high-water"
+        admin_socket = "admin.sock"
+        policy_dir = "policies"
+        seal_key = "keys/seal.key"
+        log = { origin = "ca.example.com/2026a", epoch = 1, key = "/etc/log.key" }
+        issuers = [{ issuer = "https://id.example.com", client_id = "jit-ssh" }]
+        [environments.prod]
+        default_principals = ["deploy"]
+        default_duration_seconds = 3600
+        profile = { max_duration_seconds = 28800 }
+        key = { file = "keys/prod" }
+    "#;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        std::fs::write(&path, text).unwrap();
+        let mut config = Config::read(&path)?;
+        config.store = config.store.strip_prefix(dir.path()).unwrap().to_owned();
+        Ok(config)
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file_unless_absolute() {
+        let config = read(SMALL).unwrap();
+        assert_eq!(config.store, Path::new("store"));
+        assert_eq!(config.log.key, Path::new("/etc/log.key"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_shows_its_line() {
+        let error = read(
+            &SMALL
+                .replace("session", "")
+                .replace("listen", "lisen = 1\nlisten"),
+        );
+        assert!(error.unwrap_err().to_string().contains("lisen"));
+    }
+
+    #[test]
+    fn a_default_beyond_the_ceiling_is_refused_with_what_is_allowed() {
+        let error = read(&SMALL.replace("= 3600", "= 36000"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("60 to 28800"), "{error}");
+    }
+
+    #[test]
+    fn a_high_water_file_inside_the_store_is_refused() {
+        let error = read(&SMALL.replace("\"high-water\"", "\"store/high\"")).unwrap_err();
+        assert!(error.to_string().contains("outside"));
+    }
+
+    #[test]
+    fn an_extension_that_does_not_exist_is_refused() {
+        let bad = SMALL.replace("= 28800", "= 28800, extensions = [\"permit-everything\"]");
+        assert!(read(&bad).is_err());
+    }
+}

@@ -1,0 +1,25 @@
+//! An environment as the configuration describes it: the ceiling that no policy can lift.
+
+use ca_core::certificate::authority_key::AuthorityKey;
+use ca_core::certificate::principals::Principals;
+use ca_core::certificate::profile::Profile;
+use ca_core::name::{Environment, Principal};
+
+/// What certificates of an environment may be, and what is asked for when nothing is said.
+#[derive(Clone, Debug)]
+pub struct EnvironmentRules {
+    /// Its name.
+    pub name: Environment,
+    /// Longest life and permitted options.
+    pub profile: Profile,
+    /// The key that signs here and nowhere else.
+    pub authority_key: AuthorityKey,
+    /// Host patterns for ssh_config.
+    pub host_patterns: Vec<String>,
+    /// Login names asked for when none is named.
+    pub default_principals: Principals,
+    /// Login names that hints may suggest.
+    pub accounts: Vec<Principal>,
+    /// Window asked for when none is named, seconds.
+    pub default_duration_seconds: u64,
+}

@@ -1,0 +1,182 @@
+//! From texts to policies that may be asked: parsed, named, validated. All of them or none.
+//!
+//! Refuses what Cedar only warns about (a policy that can never apply is a typing error, and if it
+//! was meant to forbid, a hole) and a permit for everybody under every circumstance.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use cedar_policy as cedar;
+use cedar_policy::{Effect, Policy, PrincipalConstraint, Schema, ValidationMode, Validator};
+
+use super::Source;
+use super::error::{PolicyError, Problem, place};
+use super::request::Vocabulary;
+
+/// Where a policy stands and what it says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct PolicyInfo {
+    /// File name.
+    pub file: String,
+    /// Line of its first character, annotations included, from 1.
+    pub line: usize,
+    /// Its `@reason`: one sentence for people.
+    pub reason: String,
+    /// Whether it forbids; otherwise it permits.
+    pub forbids: bool,
+}
+
+/// What loading yields.
+pub(super) struct Loaded {
+    pub(super) policies: Vec<Policy>,
+    pub(super) about: BTreeMap<String, PolicyInfo>,
+    pub(super) vocabulary: Vocabulary,
+}
+
+/// Everything in `sources`, or everything that is wrong with it.
+pub(super) fn load(schema: &Source, sources: &[Source]) -> Result<Loaded, PolicyError> {
+    let one = |problem| PolicyError {
+        problems: vec![problem],
+    };
+    let (schema_text, schema_name) = (schema.text.as_str(), schema.name.as_str());
+    let schema = Schema::from_cedarschema_str(schema_text)
+        .map(|(schema, _)| schema)
+        .map_err(|error| one(Problem::cedar(schema_name, schema_text, &error)))?;
+    let vocabulary = Vocabulary::new(&schema)
+        .map_err(|error| one(Problem::cedar(schema_name, schema_text, &*error)))?;
+    vocabulary.check(&schema).map_err(|error| {
+        let message = format!("the schema does not fit what the authority supplies: {error}");
+        let hint = "start from the schema that `ca-server init` writes".to_owned();
+        one(Problem::at(
+            schema_name,
+            schema_text,
+            (0, 1),
+            message,
+            Some(hint),
+        ))
+    })?;
+    let validator = Validator::new(schema);
+    let mut loading = Loading::default();
+    for source in sources {
+        loading.file(source, &validator);
+    }
+    if loading.problems.is_empty() {
+        Ok(Loaded {
+            policies: loading.policies,
+            about: loading.about,
+            vocabulary,
+        })
+    } else {
+        loading
+            .problems
+            .sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        Err(PolicyError {
+            problems: loading.problems,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Loading {
+    policies: Vec<Policy>,
+    about: BTreeMap<String, PolicyInfo>,
+    problems: Vec<Problem>,
+}
+
+impl Loading {
+    fn file(&mut self, source: &Source, validator: &Validator) {
+        let (name, text) = (source.name.as_str(), source.text.as_str());
+        let set = match cedar::PolicySet::from_str(text) {
+            Ok(set) => set,
+            Err(errors) => {
+                let found = errors.iter().map(|error| Problem::cedar(name, text, error));
+                return self.problems.extend(found);
+            }
+        };
+        if set.num_of_policies() == 0 {
+            let message = "the file holds no policy".to_owned();
+            let hint = "remove the file if that is meant; an empty one may be half written";
+            let problem = Problem::at(name, text, (0, 1), message, Some(hint.to_owned()));
+            self.problems.push(problem);
+        }
+        for template in set.templates() {
+            let message = format!(
+                "policy template {:?} is never used",
+                template.id().to_string()
+            );
+            self.problems
+                .push(Problem::at(name, text, (0, 1), message, None));
+        }
+        let result = validator.validate(&set, ValidationMode::Strict);
+        for error in result.validation_errors() {
+            self.problems.push(Problem::cedar(name, text, error));
+        }
+        for warning in result.validation_warnings() {
+            self.problems.push(Problem::cedar(name, text, warning));
+        }
+        for policy in set.policies() {
+            self.policy(source, policy);
+        }
+    }
+
+    fn policy(&mut self, source: &Source, policy: &Policy) {
+        let (name, text) = (source.name.as_str(), source.text.as_str());
+        let start = policy.as_ref().loc().map_or(0, |loc| loc.span.offset());
+        let width = text
+            .get(start..)
+            .and_then(|rest| rest.lines().next())
+            .map_or(1, str::len);
+        let mut wrong = |message: String, hint: &str| {
+            let hint = Some(hint.to_owned());
+            self.problems
+                .push(Problem::at(name, text, (start, width), message, hint));
+        };
+        let written = |key| {
+            policy
+                .annotation(key)
+                .map(str::trim)
+                .filter(|t| !t.is_empty())
+        };
+        let reason = written("reason");
+        if reason.is_none() {
+            wrong(
+                "the policy has no @reason".to_owned(),
+                "write @reason(\"…\") above it: one sentence, shown to whoever it refuses",
+            );
+        }
+        let open = policy.effect() == Effect::Permit
+            && policy.principal_constraint() == PrincipalConstraint::Any
+            && !policy.has_non_scope_constraint();
+        if open {
+            wrong(
+                "the policy permits everybody under every circumstance".to_owned(),
+                "name a group (`principal in Group::\"…\"`) or add a condition",
+            );
+        }
+        let Some(id) = written("id") else {
+            return wrong(
+                "the policy has no @id".to_owned(),
+                "write @id(\"…\") above it: a short name, used in denials and in the log",
+            );
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if id.len() > 64 || !id.chars().all(plain) {
+            return wrong(
+                format!("@id {id:?} is not a plain name"),
+                "at most 64 letters, digits, dots, underscores and dashes",
+            );
+        }
+        if let Some(first) = self.about.get(id) {
+            let message = format!("@id {id:?} is taken by {}:{}", first.file, first.line);
+            return wrong(message, "give one of the two another @id");
+        }
+        let about = PolicyInfo {
+            file: name.to_owned(),
+            line: place(text, start).line,
+            reason: reason.unwrap_or_default().to_owned(),
+            forbids: policy.effect() == Effect::Forbid,
+        };
+        self.about.insert(id.to_owned(), about);
+        self.policies.push(policy.new_id(cedar::PolicyId::new(id)));
+    }
+}
