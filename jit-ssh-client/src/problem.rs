@@ -11,7 +11,7 @@ use crate::terminal::plain;
 /// The exit code of a kind of problem.
 pub(crate) const fn exit(kind: ProblemType) -> Exit {
     match kind {
-        ProblemType::ApprovalRequired | ProblemType::Denied => Exit::Denied,
+        ProblemType::Denied => Exit::Denied,
         ProblemType::InvalidRequest | ProblemType::NotFound | ProblemType::TooLarge => Exit::Usage,
         ProblemType::LoginRefused
         | ProblemType::SessionRequired
@@ -21,8 +21,12 @@ pub(crate) const fn exit(kind: ProblemType) -> Exit {
         ProblemType::Busy
         | ProblemType::CaKeyUnavailable
         | ProblemType::Internal
-        | ProblemType::ProviderUnavailable => Exit::Unreachable,
-        ProblemType::RequestIdReused => Exit::Broken,
+        | ProblemType::ProviderUnavailable
+        | ProblemType::RequestTimeout => Exit::Unreachable,
+        // Ours to get right: program and CA do not fit together.
+        ProblemType::MethodNotAllowed
+        | ProblemType::RequestIdReused
+        | ProblemType::UnsupportedMediaType => Exit::Broken,
     }
 }
 
@@ -71,8 +75,11 @@ fn advice(problem: &Problem) -> Option<String> {
             "set up a second factor with: jit-ssh totp enroll".to_owned()
         }
         ProblemType::TotpRequired => "show the second factor again: add --fresh".to_owned(),
-        ProblemType::ApprovalRequired
-        | ProblemType::Denied
+        ProblemType::MethodNotAllowed | ProblemType::UnsupportedMediaType => {
+            "is jit-ssh as new as the CA? jit-ssh --version".to_owned()
+        }
+        ProblemType::RequestTimeout => "try again in a moment".to_owned(),
+        ProblemType::Denied
         | ProblemType::InvalidRequest
         | ProblemType::NotFound
         | ProblemType::RequestIdReused
@@ -102,14 +109,16 @@ fn command(wish: &RequestCertificate, hint: &Hint) -> Option<String> {
     let mut reason = wish.reason.as_deref().map(quoted);
     let mut ticket = wish.ticket.as_deref().map(quoted);
     let mut fresh = false;
-    match &hint.change {
-        HintChange::Approvals { .. } => return None,
-        HintChange::BoundToken => {}
-        HintChange::FreshSecondFactor => fresh = true,
-        HintChange::OtherAccount { principal } => principals = vec![principal.to_string()],
-        HintChange::Reason => reason = Some("\"WHY\"".to_owned()),
-        HintChange::ShorterDuration { seconds_max } => seconds = Some(*seconds_max),
-        HintChange::Ticket => ticket = Some("TICKET-ID".to_owned()),
+    for change in &hint.changes {
+        match change {
+            HintChange::Approvals { .. } => return None,
+            HintChange::BoundToken => {}
+            HintChange::FreshSecondFactor => fresh = true,
+            HintChange::OtherAccount { principal } => principals = vec![principal.to_string()],
+            HintChange::Reason => reason = Some("\"WHY\"".to_owned()),
+            HintChange::ShorterDuration { seconds_max } => seconds = Some(*seconds_max),
+            HintChange::Ticket => ticket = Some("TICKET-ID".to_owned()),
+        }
     }
     let mut words = vec!["jit-ssh login".to_owned(), wish.environment.clone()];
     words.extend(principals.iter().map(|name| format!("--as {name}")));
@@ -156,8 +165,8 @@ mod tests {
         let denied = problem(
             r#"{"type":"denied","status":403,"title":"not allowed",
             "reasons":[{"policy":"prod-short","sentence":"prod is for an hour at most"}],
-            "hints":[{"change":"shorter-duration","seconds_max":3600,"sentence":"allowed for at most 1 h"},
-                     {"change":"approvals","count":1,"group":"sre","sentence":"needs 1 approval from group sre"}]}"#,
+            "hints":[{"changes":[{"change":"shorter-duration","seconds_max":3600},{"change":"fresh-second-factor"}],"sentence":"allowed for at most 1 h"},
+                     {"changes":[{"change":"approvals","count":1,"groups":["sre"]}],"sentence":"needs 1 approval from group sre"}]}"#,
         );
         let failure = with_commands(failure(denied), &wish());
         assert_eq!(failure.exit, Exit::Denied);
@@ -168,7 +177,7 @@ mod tests {
         assert_eq!(
             failure.hints,
             [
-                "allowed for at most 1 h: jit-ssh login prod --as deploy --for 1h --reason 'it'\\''s broken'",
+                "allowed for at most 1 h: jit-ssh login prod --as deploy --for 1h --reason 'it'\\''s broken' --fresh",
                 "needs 1 approval from group sre",
             ]
         );
@@ -178,7 +187,6 @@ mod tests {
     fn each_kind_of_problem_has_the_exit_code_of_the_manual() {
         for (kind, code) in [
             ("denied", 3),
-            ("approval-required", 3),
             ("invalid-request", 2),
             ("not-found", 2),
             ("too-large", 2),
@@ -191,6 +199,9 @@ mod tests {
             ("internal", 6),
             ("ca-key-unavailable", 6),
             ("provider-unavailable", 6),
+            ("request-timeout", 6),
+            ("method-not-allowed", 1),
+            ("unsupported-media-type", 1),
             ("request-id-reused", 1),
         ] {
             let kind: ProblemType = serde_json::from_str(&format!("\"{kind}\"")).unwrap();
