@@ -172,10 +172,8 @@ async fn enrol(
         let seed = totp::Seed::new(bytes);
         let subject = Subject::new(issuer, &provider::sub(&person.name))?;
         let user = person.name.parse()?;
-        uris.insert(
-            person.name,
-            seed.otpauth_uri("jit-ssh dev", "dev")?.to_string(),
-        );
+        let uri = seed.otpauth_uri("jit-ssh dev", &person.name)?.to_string();
+        uris.insert(person.name, uri);
         let who = Person { subject, user };
         running
             .ca

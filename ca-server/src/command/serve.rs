@@ -11,7 +11,7 @@ use crate::assembly::{self, Running};
 use crate::ca::Ca;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::http::{self, HttpSettings, Listener};
+use crate::http::{self, HttpSettings, ListenLimits, Listener, Rate};
 use crate::policy_files::Reload;
 use crate::{admin, ledger};
 
@@ -74,7 +74,12 @@ pub async fn run(
     let watch = watch_policies(&ca)?;
     let admin = admin::listen(&ca.ledger, &ca.store, &config.admin_socket)?;
     let router = http::router(Arc::clone(&ca), settings(config));
-    http::listen(router, listener, stop).await?;
+    let limits = ListenLimits {
+        unlimited_from: config.trusted_proxies.clone(),
+        ..ListenLimits::default()
+    };
+    http::raise_file_limit().context("the limit of open files")?;
+    http::listen(router, listener, limits, stop).await?;
     let ended = *stopped.borrow_and_update();
     drop((watch, admin, ca));
     // The last handle is gone: the sequencer writes its snapshot and ends.
@@ -92,10 +97,17 @@ async fn ledger_stopped(ledger: ledger::Ledger, stopping: &tokio::sync::watch::S
 /// The HTTP edge's part of the configuration.
 #[must_use]
 pub fn settings(config: &Config) -> HttpSettings {
+    let rate = |per_second| Rate {
+        per_second,
+        burst: per_second.saturating_mul(5),
+    };
+    let defaults = HttpSettings::default();
     HttpSettings {
         trusted_proxies: config.trusted_proxies.clone(),
-        requests_per_second: config.requests_per_second,
-        ..HttpSettings::default()
+        unix_peers_are_proxies: true,
+        sign_in_rate: defaults.sign_in_rate.filter(|_| config.requests_per_second > 0),
+        rate: Some(rate(config.requests_per_second)).filter(|rate| rate.per_second > 0),
+        ..defaults
     }
 }
 
