@@ -211,6 +211,11 @@ impl Api {
             Exit::Unreachable,
             format!("the CA at {} cannot be reached: {}", self.base, plain(why)),
         );
+        if why.contains("CaUsedAsEndEntity") {
+            return failure.hint(
+                "its TLS certificate is marked as an authority; make one with basicConstraints=CA:FALSE",
+            );
+        }
         if why.contains("certificate") {
             return failure.hint(
                 "its TLS certificate is not trusted here; pin it with: jit-ssh setup --ca-certificate FILE URL",

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -50,16 +51,24 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Doctor => return doctor::run(&place, voice).await,
         Command::Ensure(args) => ensure::run(ca(Patience::Ssh)?, &args).await?,
         Command::Completions { shell } => {
-            let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "jit-ssh", &mut std::io::stdout());
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "jit-ssh", &mut text);
+            print(&text);
         }
         Command::Man => {
+            let mut text = Vec::new();
             let page = clap_mangen::Man::new(Cli::command());
-            page.render(&mut std::io::stdout())
+            page.render(&mut text)
                 .map_err(|error| Failure::local(format!("cannot write: {error}")))?;
+            print(&text);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts `text` on stdout. A reader that goes away early (`| head`) is no failure.
+fn print(text: &[u8]) {
+    std::io::stdout().write_all(text).ok();
 }
 
 /// How the arguments want the person to sign in.

@@ -214,3 +214,6 @@ pub(crate) fn mend_certificate_file(ca: &Ca, held: &grant::Grant) -> Result<(), 
     }
     file::replace(&path, line.as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

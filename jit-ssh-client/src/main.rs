@@ -49,7 +49,10 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(failure) => {
-            voice.failure(&failure);
+            // Inside ssh without anybody watching there is nobody to tell.
+            if voice != terminal::Voice::Silent || prompt::terminal().is_some() {
+                voice.failure(&failure);
+            }
             ExitCode::from(failure.exit.code())
         }
     }

@@ -12,11 +12,7 @@ use crate::terminal::plain;
 pub(crate) const fn exit(kind: ProblemType) -> Exit {
     match kind {
         ProblemType::Denied => Exit::Denied,
-        ProblemType::InvalidRequest
-        | ProblemType::MethodNotAllowed
-        | ProblemType::NotFound
-        | ProblemType::TooLarge
-        | ProblemType::UnsupportedMediaType => Exit::Usage,
+        ProblemType::InvalidRequest | ProblemType::NotFound | ProblemType::TooLarge => Exit::Usage,
         ProblemType::LoginRefused
         | ProblemType::SessionRequired
         | ProblemType::TooManyAttempts
@@ -27,7 +23,10 @@ pub(crate) const fn exit(kind: ProblemType) -> Exit {
         | ProblemType::Internal
         | ProblemType::ProviderUnavailable
         | ProblemType::RequestTimeout => Exit::Unreachable,
-        ProblemType::RequestIdReused => Exit::Broken,
+        // Ours to get right: program and CA do not fit together.
+        ProblemType::MethodNotAllowed
+        | ProblemType::RequestIdReused
+        | ProblemType::UnsupportedMediaType => Exit::Broken,
     }
 }
 
@@ -54,10 +53,7 @@ pub(crate) fn failure(problem: Problem) -> Failure {
 
 fn advice(problem: &Problem) -> Option<String> {
     let advice = match problem.kind {
-        ProblemType::Busy
-        | ProblemType::CaKeyUnavailable
-        | ProblemType::Internal
-        | ProblemType::RequestTimeout => {
+        ProblemType::Busy | ProblemType::CaKeyUnavailable | ProblemType::Internal => {
             "nothing was issued; try again in a moment".to_owned()
         }
         ProblemType::LoginRefused => {
@@ -79,13 +75,15 @@ fn advice(problem: &Problem) -> Option<String> {
             "set up a second factor with: jit-ssh totp enroll".to_owned()
         }
         ProblemType::TotpRequired => "show the second factor again: add --fresh".to_owned(),
+        ProblemType::MethodNotAllowed | ProblemType::UnsupportedMediaType => {
+            "is jit-ssh as new as the CA? jit-ssh --version".to_owned()
+        }
+        ProblemType::RequestTimeout => "try again in a moment".to_owned(),
         ProblemType::Denied
         | ProblemType::InvalidRequest
-        | ProblemType::MethodNotAllowed
         | ProblemType::NotFound
         | ProblemType::RequestIdReused
-        | ProblemType::TooLarge
-        | ProblemType::UnsupportedMediaType => return None,
+        | ProblemType::TooLarge => return None,
     };
     Some(advice)
 }
@@ -167,10 +165,8 @@ mod tests {
         let denied = problem(
             r#"{"type":"denied","status":403,"title":"not allowed",
             "reasons":[{"policy":"prod-short","sentence":"prod is for an hour at most"}],
-            "hints":[{"changes":[{"change":"shorter-duration","seconds_max":3600}],
-                      "sentence":"allowed for at most 1 h"},
-                     {"changes":[{"change":"approvals","count":1,"groups":["sre"]}],
-                      "sentence":"needs 1 approval from group sre"}]}"#,
+            "hints":[{"changes":[{"change":"shorter-duration","seconds_max":3600},{"change":"fresh-second-factor"}],"sentence":"allowed for at most 1 h"},
+                     {"changes":[{"change":"approvals","count":1,"groups":["sre"]}],"sentence":"needs 1 approval from group sre"}]}"#,
         );
         let failure = with_commands(failure(denied), &wish());
         assert_eq!(failure.exit, Exit::Denied);
@@ -181,7 +177,7 @@ mod tests {
         assert_eq!(
             failure.hints,
             [
-                "allowed for at most 1 h: jit-ssh login prod --as deploy --for 1h --reason 'it'\\''s broken'",
+                "allowed for at most 1 h: jit-ssh login prod --as deploy --for 1h --reason 'it'\\''s broken' --fresh",
                 "needs 1 approval from group sre",
             ]
         );
@@ -203,6 +199,9 @@ mod tests {
             ("internal", 6),
             ("ca-key-unavailable", 6),
             ("provider-unavailable", 6),
+            ("request-timeout", 6),
+            ("method-not-allowed", 1),
+            ("unsupported-media-type", 1),
             ("request-id-reused", 1),
         ] {
             let kind: ProblemType = serde_json::from_str(&format!("\"{kind}\"")).unwrap();

@@ -195,4 +195,4 @@ fn in_the_log(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

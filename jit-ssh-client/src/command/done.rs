@@ -141,5 +141,8 @@ pub(super) fn still_valid(mut failure: Failure, held: &Held, now: Timestamp) -> 
         failure.hints.clear();
         return failure.hint("to revoke it: jit-ssh login ENV --fresh, then jit-ssh done ENV");
     }
+    if held.is_empty() {
+        return failure;
+    }
     failure.hint("to revoke it, run jit-ssh done ENV again when the CA is back")
 }

@@ -8,6 +8,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::pins::Pins;
 use crate::session::Session;
+use crate::span;
 use crate::terminal::tick;
 
 /// Runs the command.
@@ -27,7 +28,14 @@ pub(crate) async fn run(ca: &Ca) -> Result<(), Failure> {
         match ca.api.close_session(&session.token).await {
             Ok(closed) => revoked = closed.revoked,
             Err(failure) if is_over(&failure) => {}
-            Err(failure) => return Err(still_valid(failure, &held, clock::now())),
+            Err(failure) => {
+                let now = clock::now();
+                let end = span::clock_time(session.expires_at, now);
+                let failure = failure.line(format!(
+                    "forgotten here; the session at the CA ends by itself at {end}"
+                ));
+                return Err(still_valid(failure, &held, now));
+            }
         }
     }
     ca.voice.result(&match revoked.as_slice() {

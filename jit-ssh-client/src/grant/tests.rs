@@ -44,6 +44,26 @@ fn add(agent: &mut Agent, (blob, key): &(Vec<u8>, SigningKey), comment: &str) {
     agent.add(&entry).unwrap();
 }
 
+/// A plain key of somebody else, with a comment that begins like ours.
+fn add_foreign_key(real: &RealAgent) {
+    let key = real.folder().join("foreign");
+    let made = Command::new("ssh-keygen")
+        .args([
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            "jit-ssh:prod plain key",
+            "-f",
+        ])
+        .arg(&key)
+        .status();
+    assert!(made.unwrap().success());
+    real.ssh_add(&["-q", key.to_str().unwrap()]);
+}
+
 fn serial(index: u64) -> Serial {
     Serial::new(1, index).unwrap()
 }
@@ -77,22 +97,7 @@ fn pruning_removes_our_expired_certificates_and_nothing_else() {
         &certificate(&ours, "prod", serial(4), past),
         "by hand",
     );
-    let key = real.folder().join("foreign");
-    let made = Command::new("ssh-keygen")
-        .args([
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-C",
-            "jit-ssh:prod plain key",
-            "-f",
-        ])
-        .arg(&key)
-        .status();
-    assert!(made.unwrap().success());
-    real.ssh_add(&["-q", key.to_str().unwrap()]);
+    add_foreign_key(&real);
     let left = prune(
         &config(real.folder()),
         &pins(&ours),

@@ -27,7 +27,7 @@ fn judged(folder: &Path, text: &str, host: &str) -> String {
     let output = Command::new("ssh")
         .arg("-F")
         .arg(&path)
-        .args(["-G", host])
+        .args(["-T", "-G", host])
         .env("SHELL", "/bin/sh")
         .output()
         .unwrap();
@@ -46,7 +46,8 @@ fn ssh_offers_exactly_the_certificate_to_the_hosts_of_the_environment() {
     let folder = tempfile::tempdir().unwrap();
     let text = text(folder.path(), "/bin/true", true);
     let found = judged(folder.path(), &text, "web1.prod.example.com");
-    let identity = folder.path().join("state of 100%/certs/prod-cert.pub");
+    // `-G` shows it as written; the doubled percent sign is read as one when it is used.
+    let identity = folder.path().join("state of 100%%/certs/prod-cert.pub");
     assert!(
         found.contains(&format!("identityfile {}\n", identity.display())),
         "{found}"
