@@ -16,6 +16,8 @@ demo: ## From sign-in to a shell on a stock sshd, on this machine
 	$(CARGO) build $(FLAGS) --bins --tests
 	@bash deploy/demo.sh
 
+# Where the prerequisites put node, if the machine has none that is new enough.
+test: export PATH := $(abspath $(or $(CARGO_TARGET_DIR),target))/venv/bin:$(PATH)
 test: prerequisites lint programs ## Everything that must hold: lints, docs, unit, property and end-to-end tests
 	JIT_SSH_PROGRAMS_BUILT=1 $(CARGO) test $(FLAGS)
 

@@ -31,9 +31,16 @@ fn alice_logs_in_and_plain_ssh_runs_a_command_on_a_stock_sshd() {
     assert!(let_in && said.contains("inside"), "{}", sshd.log());
 
     let held = alice.agent.list();
-    assert_eq!(held.len(), 1, "only the certificate is in the agent: {held:?}");
+    assert_eq!(
+        held.len(),
+        1,
+        "only the certificate is in the agent: {held:?}"
+    );
     let shown = keygen::describe_line(&held[0]);
-    assert!(shown.algorithm.contains("ED25519-CERT") || shown.kind.contains("user"), "{shown:?}");
+    assert!(
+        shown.algorithm.contains("ED25519-CERT") || shown.kind.contains("user"),
+        "{shown:?}"
+    );
     assert_eq!(shown.principals, ["deploy"]);
     assert_eq!(shown.extensions, ["permit-pty"]);
     assert!(shown.critical_options.is_empty());
@@ -43,10 +50,17 @@ fn alice_logs_in_and_plain_ssh_runs_a_command_on_a_stock_sshd() {
     assert_eq!(granted["environment"], "prod");
     assert_eq!(granted["principals"], serde_json::json!(["deploy"]));
     let (after, before) = (shown.valid_after.unwrap(), shown.valid_before.unwrap());
-    assert_eq!(before - after, 3600 + 60, "one hour, back-dated by a minute");
+    assert_eq!(
+        before - after,
+        3600 + 60,
+        "one hour, back-dated by a minute"
+    );
     // sshd's own line leads to the record.
     let line = sshd.wait_for_log("Accepted publickey");
-    assert!(line.contains(&format!("(serial {})", shown.serial)), "{line}");
+    assert!(
+        line.contains(&format!("(serial {})", shown.serial)),
+        "{line}"
+    );
 }
 
 #[test]
@@ -67,11 +81,18 @@ fn a_certificate_opens_no_other_account_and_forwards_nothing() {
     let other = UnixAccount::create();
     let alice = dev.person("alice");
     alice.login(&["prod"]).succeeds();
-    assert!(!ssh(&sshd, &other, &alice, "true").0, "no principals, yet it opened");
+    assert!(
+        !ssh(&sshd, &other, &alice, "true").0,
+        "no principals, yet it opened"
+    );
     let session = Ssh::to(&sshd, account.name()).agent(alice.agent.socket());
     let target = format!("127.0.0.1:{}", sshd.port());
     let forwarded = session.run_with(&["-W", &target], "127.0.0.1", "");
-    assert!(!forwarded.succeeded(), "a port was forwarded: {}", forwarded.stdout);
+    assert!(
+        !forwarded.succeeded(),
+        "a port was forwarded: {}",
+        forwarded.stdout
+    );
     let agent = session.run_with(&["-A"], "127.0.0.1", "test -z \"$SSH_AUTH_SOCK\"");
     assert!(agent.succeeded(), "the agent was forwarded");
 }
@@ -97,11 +118,22 @@ fn a_denial_names_policy_reason_and_the_nearest_thing_allowed() {
     let dev = Dev::start();
     let alice = dev.person("alice");
     let root = alice.login(&["prod", "--as", "root"]).exits_with(3);
-    assert!(root.stderr.contains("prod-root-needs-approval"), "{}", root.stderr);
+    assert!(
+        root.stderr.contains("prod-root-needs-approval"),
+        "{}",
+        root.stderr
+    );
     assert!(root.stderr.contains("needs 1 approval"), "{}", root.stderr);
     let long = run(alice.jit_ssh(&["login", "prod", "--for", "2h"])).exits_with(3);
-    assert!(long.stderr.contains("jit-ssh login prod --for 1h"), "{}", long.stderr);
-    assert!(alice.agent.list().is_empty(), "a denied request left something in the agent");
+    assert!(
+        long.stderr.contains("jit-ssh login prod --for 1h"),
+        "{}",
+        long.stderr
+    );
+    assert!(
+        alice.agent.list().is_empty(),
+        "a denied request left something in the agent"
+    );
 }
 
 #[test]
@@ -120,12 +152,20 @@ fn wishes_that_make_no_sense_are_answered_with_what_is_allowed() {
         (&["login", "prod", "--for", "0"], 2, "--for"),
         (&["login", "prod", "--for", "-1h"], 2, "--for"),
         (&["login", "prod", "--for", "soon"], 2, "--for"),
-        (&["login", "prod", "--for", "99999999999999999999h"], 2, "--for"),
+        (
+            &["login", "prod", "--for", "99999999999999999999h"],
+            2,
+            "--for",
+        ),
         (&["login", "prod", "--for", "9h"], 2, "28800"),
         (&["login", "mars"], 2, "mars"),
     ] {
         let refused = run(alice.jit_ssh(arguments)).exits_with(exit);
-        assert!(refused.stderr.contains(word), "{arguments:?}: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains(word),
+            "{arguments:?}: {}",
+            refused.stderr
+        );
     }
     assert_eq!(alice.agent.list().len(), 1);
 }
@@ -140,17 +180,29 @@ fn a_wrong_a_malformed_and_a_used_code_get_one_answer() {
     }
     alice.login(&["staging"]).succeeds();
     let used = alice.used_code();
-    let replayed = alice.login_with_code(&used, &["prod", "--fresh"]).exits_with(4);
+    let replayed = alice
+        .login_with_code(&used, &["prod", "--fresh"])
+        .exits_with(4);
     faces.push(replayed.stderr);
     let errors: Vec<&str> = faces
         .iter()
-        .map(|face| face.lines().find(|line| line.starts_with("error:")).expect("an error"))
+        .map(|face| {
+            face.lines()
+                .find(|line| line.starts_with("error:"))
+                .expect("an error")
+        })
         .collect();
     assert!(errors.iter().all(|error| error == &errors[0]), "{errors:?}");
     // The reasons are in the records only.
-    let records = dev.ca_server(&["audit", "search", "--kind", "refused", "--json"]).succeeds();
+    let records = dev
+        .ca_server(&["audit", "search", "--kind", "refused", "--json"])
+        .succeeds();
     assert!(records.stdout.contains("totp-wrong"), "{}", records.stdout);
-    assert!(records.stdout.contains("totp-replayed"), "{}", records.stdout);
+    assert!(
+        records.stdout.contains("totp-replayed"),
+        "{}",
+        records.stdout
+    );
 }
 
 #[test]
@@ -189,9 +241,19 @@ fn done_takes_the_key_from_the_agent_and_revokes_at_the_ca() {
     run(alice.jit_ssh(&["done", "prod"])).succeeds();
     assert!(alice.agent.list().is_empty());
     assert!(!ssh(&sshd, &account, &alice, "true").0);
-    let kind = ["audit", "search", "--kind", "certificates-revoked", "--json"];
+    let kind = [
+        "audit",
+        "search",
+        "--kind",
+        "certificates-revoked",
+        "--json",
+    ];
     let records = dev.ca_server(&kind).succeeds();
-    assert!(records.stdout.contains(&granted["serial"].to_string()), "{}", records.stdout);
+    assert!(
+        records.stdout.contains(&granted["serial"].to_string()),
+        "{}",
+        records.stdout
+    );
     assert!(!certificate.is_empty());
     // Nothing is left to give back, and that is no error.
     run(alice.jit_ssh(&["done", "prod"])).succeeds();
@@ -217,7 +279,11 @@ fn what_others_keep_in_the_agent_is_never_touched() {
     alice.agent.add(&own.private);
     alice.login(&["prod"]).succeeds();
     alice.login(&["prod", "--fresh"]).succeeds();
-    assert_eq!(alice.agent.list().len(), 2, "the old certificate was replaced");
+    assert_eq!(
+        alice.agent.list().len(),
+        2,
+        "the old certificate was replaced"
+    );
     run(alice.jit_ssh(&["logout"])).succeeds();
     let left = alice.agent.list();
     assert_eq!(left.len(), 1);
@@ -234,7 +300,10 @@ fn without_an_agent_or_with_a_locked_one_nothing_is_issued() {
     let locked = alice.login_with_code(&code, &["prod"]).exits_with(7);
     assert!(locked.stderr.contains("hint:"), "{}", locked.stderr);
     let mut client = alice.jit_ssh(&["login"]);
-    client.args(arguments).arg(format!("echo {code}")).env_remove("SSH_AUTH_SOCK");
+    client
+        .args(arguments)
+        .arg(format!("echo {code}"))
+        .env_remove("SSH_AUTH_SOCK");
     let absent = run(client).exits_with(7);
     assert!(absent.stderr.contains("SSH_AUTH_SOCK"), "{}", absent.stderr);
     let kind = ["audit", "search", "--kind", "certificate-issued", "--json"];
@@ -256,23 +325,45 @@ fn plain_ssh_logs_in_by_itself_through_the_included_block_and_falls_through_with
     alice.login(&["staging"]).succeeds();
     let config = alice.home.path().join(".ssh/config");
     let include = std::fs::read_to_string(&config).expect("~/.ssh/config");
-    let include = include.lines().find(|line| line.starts_with("Include")).expect("an Include");
+    let include = include
+        .lines()
+        .find(|line| line.starts_with("Include"))
+        .expect("an Include");
     let reach = |person: &Person| {
         let session = Ssh::to(&sshd, account.name())
             .first(include)
             .agent(person.agent.socket())
             .env("HOME", &person.home.path().to_string_lossy())
-            .env("PATH", &crate::support::dev::path_with_programs().to_string_lossy());
-        session.run_with(&["-o", "HostName=127.0.0.1"], "web1.prod.example.com", "echo inside")
+            .env("SSH_AUTH_SOCK", &person.agent.socket().to_string_lossy())
+            .env(
+                "PATH",
+                &crate::support::dev::path_with_programs().to_string_lossy(),
+            );
+        session.run_with(
+            &["-o", "HostName=127.0.0.1"],
+            "web1.prod.example.com",
+            "echo inside",
+        )
     };
     let first = reach(&alice);
     assert!(first.succeeded(), "{}\n{}", first.stderr, sshd.log());
-    assert_eq!(alice.agent.list().len(), 2, "ssh itself got the certificate for prod");
+    assert_eq!(
+        alice.agent.list().len(),
+        2,
+        "ssh itself got the certificate for prod"
+    );
     run(alice.jit_ssh(&["done", "prod"])).succeeds();
     dev.stop();
     let begun = std::time::Instant::now();
     let without = reach(&alice);
     assert!(!without.succeeded());
-    assert!(begun.elapsed().as_secs() < 10, "ssh was held up by an absent CA");
-    assert!(without.stderr.contains("Permission denied"), "{}", without.stderr);
+    assert!(
+        begun.elapsed().as_secs() < 10,
+        "ssh was held up by an absent CA"
+    );
+    assert!(
+        without.stderr.contains("Permission denied"),
+        "{}",
+        without.stderr
+    );
 }

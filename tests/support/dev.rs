@@ -27,7 +27,11 @@ impl Dev {
     #[track_caller]
     pub fn start() -> Self {
         let dir = TempDir::new().expect("a folder");
-        let mut dev = Self { dir, process: None, document: Value::Null };
+        let mut dev = Self {
+            dir,
+            process: None,
+            document: Value::Null,
+        };
         dev.start_again();
         dev
     }
@@ -61,7 +65,11 @@ impl Dev {
         let mut process = self.process.take().expect("it runs");
         process.signal(Signal::SIGTERM);
         let status = process.wait_for_exit(Duration::from_secs(20));
-        assert!(status.success(), "it stopped with {status}: {}", process.log());
+        assert!(
+            status.success(),
+            "it stopped with {status}: {}",
+            process.log()
+        );
     }
 
     /// Kills it: no clean-up of any kind.
@@ -83,14 +91,19 @@ impl Dev {
     #[track_caller]
     pub fn text(&self, pointer: &str) -> String {
         let value = self.document.pointer(pointer).and_then(Value::as_str);
-        value.unwrap_or_else(|| panic!("dev.json has no {pointer}")).to_owned()
+        value
+            .unwrap_or_else(|| panic!("dev.json has no {pointer}"))
+            .to_owned()
     }
 
     /// The CA key of an environment, one line.
     #[track_caller]
     pub fn ca_line(&self, environment: &str) -> String {
         let file = self.text(&format!("/environments/{environment}/ca_public_key_file"));
-        std::fs::read_to_string(file).expect("the CA key").trim().to_owned()
+        std::fs::read_to_string(file)
+            .expect("the CA key")
+            .trim()
+            .to_owned()
     }
 
     /// Runs `ca-server` with `--dir` on this folder.

@@ -105,7 +105,9 @@ pub fn settings(config: &Config) -> HttpSettings {
     HttpSettings {
         trusted_proxies: config.trusted_proxies.clone(),
         unix_peers_are_proxies: true,
-        sign_in_rate: defaults.sign_in_rate.filter(|_| config.requests_per_second > 0),
+        sign_in_rate: defaults
+            .sign_in_rate
+            .filter(|_| config.requests_per_second > 0),
         rate: Some(rate(config.requests_per_second)).filter(|rate| rate.per_second > 0),
         ..defaults
     }
