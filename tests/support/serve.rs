@@ -27,6 +27,7 @@ pub struct Installation {
     dir: TempDir,
     port: u16,
     tls: bool,
+    environment: Vec<(String, String)>,
     process: Option<Process>,
 }
 
@@ -54,6 +55,7 @@ impl Installation {
             dir: TempDir::new().expect("a folder"),
             port: port::free(),
             tls,
+            environment: Vec::new(),
             process: None,
         };
         let place = installation.place();
@@ -82,6 +84,13 @@ impl Installation {
         self
     }
 
+    /// Sets an environment variable of the server.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts it and waits until it is ready.
     #[must_use]
     #[track_caller]
@@ -95,6 +104,7 @@ impl Installation {
     pub fn start_again(&mut self) {
         let mut serve = command(&program("ca-server"), self.dir.path());
         serve.arg("serve").arg("--config").arg(self.config_file());
+        serve.envs(self.environment.iter().cloned());
         let mut process = Process::start("ca-server serve", serve);
         process.wait_for_port(self.port);
         let client = self.client();

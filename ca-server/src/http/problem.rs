@@ -71,12 +71,14 @@ impl Fault {
         }
     }
 
-    /// A body that is no JSON, or not the JSON that the route takes.
-    pub(super) fn not_json(error: &serde_json::Error) -> Self {
+    /// A body that is no JSON, or not the JSON that the route takes: wrong at `path`, a member of
+    /// the document, or `.` for all of it.
+    pub(super) fn not_json(path: &str, error: &serde_json::Error) -> Self {
         let text = error.to_string();
         if error.is_data() {
+            let member = Some(path).filter(|path| *path != ".");
             return Self::WrongShape {
-                field: named_field(&text),
+                field: named_field(&text).or_else(|| member.map(printable)),
                 detail: printable(&text),
             };
         }
