@@ -124,7 +124,7 @@ fn figures_are_for_this_machine_and_health_for_everybody() {
             .is_some_and(|kind| kind.contains("version=0.0.4"))
     );
     let text = figures.text();
-    assert!(text.contains("# TYPE jit_ssh_"), "{text}");
+    assert!(text.contains("# TYPE ca_"), "{text}");
     for line in text
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty())

@@ -169,6 +169,11 @@ impl Installation {
         let authority = rcgen::KeyPair::generate().expect("a key");
         let mut about = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
         about.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        // Not the name of the certificate below it: OpenSSL would take that for self-signed.
+        let name = rcgen::DnValue::from("an authority of the tests");
+        about
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
         let root = about.self_signed(&authority).expect("a certificate");
         let key = rcgen::KeyPair::generate().expect("a key");
         let leaf = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()])

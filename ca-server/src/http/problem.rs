@@ -248,7 +248,8 @@ fn described(kind: ProblemType, field: Option<String>, detail: String) -> Proble
 /// The field that serde's message is about: `missing field `x``, `unknown field `x`, expected …`.
 fn named_field(message: &str) -> Option<String> {
     let (before, rest) = message.split_once("field `")?;
-    if !(before.ends_with("missing ") || before.ends_with("unknown ")) {
+    let kinds = ["duplicate ", "missing ", "unknown "];
+    if !kinds.iter().any(|kind| before.ends_with(kind)) {
         return None;
     }
     let (name, _) = rest.split_once('`')?;

@@ -226,7 +226,7 @@ impl Sequencer {
             edge: self.edge.clone(),
             checkpoint: Arc::clone(&checkpoint),
         }));
-        metrics::histogram!("jit_ssh_ledger_batch_records").record(size_of_batch(&hashes));
+        metrics::histogram!("ca_ledger_batch_records").record(size_of_batch(&hashes));
         Ok((Committed { tree, checkpoint }, leaves))
     }
 
