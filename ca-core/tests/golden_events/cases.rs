@@ -1,8 +1,4 @@
-//! Event bytes are hashed once and read for ever: these files hold what was written, and a
-//! change of any spelling fails here. A new event or field adds a file and changes none.
-//!
-//! `JIT_SSH_GOLDEN=write cargo test -p ca-core --test golden_events` writes files that are missing;
-//! it never replaces one.
+//! What is compared with the files, and a log made of the same events.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,10 +14,7 @@ use ca_core::tlog::receipt::Receipt;
 use ca_core::tlog::tree::{Batch, Peaks};
 use ed25519_dalek::SigningKey;
 
-use examples::{PRECERTIFICATE, examples};
-
-#[path = "golden_events/examples.rs"]
-mod examples;
+use crate::examples::{PRECERTIFICATE, examples};
 
 const ORIGIN: &str = "ca.example.com/2027a";
 
