@@ -26,6 +26,8 @@ pub use failure::Failure;
 mod audit;
 mod certificates;
 mod enrolment;
+#[cfg(test)]
+pub(crate) mod example;
 mod factor;
 mod failure;
 mod login;
