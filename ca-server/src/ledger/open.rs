@@ -11,6 +11,7 @@ use ca_core::tlog::tree::Peaks;
 use tokio::sync::mpsc;
 
 use super::edge::Edge;
+use super::reading::check_opening;
 use super::refusals::Refusals;
 use super::sequencer::Sequencer;
 use super::{Ledger, LogKey, Published, QUEUE_MAX};
@@ -151,7 +152,7 @@ impl Ledger {
         store: Arc<dyn Store>,
         key: LogKey,
         clock: Clock,
-        high_water: HighWater,
+        mut high_water: HighWater,
     ) -> Result<Opened, OpenError> {
         let head = store.head()?;
         let mark = high_water.read();
@@ -192,6 +193,9 @@ impl Ledger {
                 behind_seconds: behind.as_secs(),
             });
         }
+        // A crash may have left the store ahead of the mark. What is signed from here on must not
+        // be forgotten, so the mark comes first.
+        high_water.record(head.epoch, head.size, head.root)?;
         start(store, key, (clock, high_water), loaded)
     }
 }
@@ -225,14 +229,9 @@ pub(super) fn load(store: &dyn Store, key: &LogKey) -> Result<Loaded, OpenError>
         return Err(StoreError::Damaged(damaged).into());
     }
     check_newest_tile(store, head.size)?;
-    let (mut state, snapshot_size) = match read_snapshot(store, key, &edge)? {
-        Some(state) => {
-            let size = state.size();
-            (state, size)
-        }
-        None => (State::default(), 0),
-    };
-    replay(store, &mut state, head.size)?;
+    let (mut state, at_snapshot) = read_snapshot(store, key, &edge)?.unwrap_or_default();
+    let snapshot_size = state.size();
+    replay(store, &mut state, at_snapshot, &head)?;
     Ok(Loaded {
         state,
         peaks,
@@ -263,17 +262,31 @@ fn check_newest_tile(store: &dyn Store, size: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Folds the records from `state.size()` to `size`.
-fn replay(store: &dyn Store, state: &mut State, size: u64) -> Result<(), StoreError> {
-    while state.size() < size {
+/// Folds the records from `state.size()` to the head, whose root they must give when they are
+/// appended to `tree`, the tree of that state: nothing that was altered gets into the state.
+fn replay(
+    store: &dyn Store,
+    state: &mut State,
+    mut tree: Peaks,
+    head: &Head,
+) -> Result<(), StoreError> {
+    let first = state.size();
+    while state.size() < head.size {
         let index = state.size();
-        let records = store.records(index, REPLAY_CHUNK)?;
+        let left = usize::try_from(head.size - index).unwrap_or(REPLAY_CHUNK);
+        let records = store.records(index, REPLAY_CHUNK.min(left))?;
         if records.is_empty() {
             return Err(StoreError::Damaged(format!("record {index} is missing")));
         }
         for record in records {
             fold(state, &record)?;
+            tree.push(leaf_hash(&record.leaf))
+                .map_err(|error| StoreError::Damaged(error.to_string()))?;
         }
+    }
+    if tree.root() != head.root {
+        let damaged = format!("records {first} to {} do not give the root", head.size - 1);
+        return Err(StoreError::Damaged(damaged));
     }
     Ok(())
 }
@@ -282,6 +295,7 @@ fn fold(state: &mut State, record: &crate::store::Record) -> Result<(), StoreErr
     let index = state.size();
     let damaged = |what: String| StoreError::Damaged(format!("record {index}: {what}"));
     let leaf = Leaf::decode(&record.leaf).map_err(|error| damaged(error.to_string()))?;
+    check_opening(&leaf, record).map_err(|what| damaged(what.to_owned()))?;
     let Some(opening) = &record.opening else {
         return Err(damaged(
             "its opening is gone, the state cannot be replayed".to_owned(),
@@ -292,13 +306,13 @@ fn fold(state: &mut State, record: &crate::store::Record) -> Result<(), StoreErr
     Ok(())
 }
 
-/// The state of the newest snapshot, if it is ours and belongs to this tree. Anything else is
+/// The state of the newest snapshot and the tree it was folded from, if it is ours and belongs to this tree. Anything else is
 /// treated as no snapshot: it is a cache.
 fn read_snapshot(
     store: &dyn Store,
     key: &LogKey,
     edge: &Edge,
-) -> Result<Option<State>, StoreError> {
+) -> Result<Option<(State, Peaks)>, StoreError> {
     use subtle::ConstantTimeEq as _;
     let Some(sealed) = store.snapshot()? else {
         return Ok(None);
@@ -313,14 +327,26 @@ fn read_snapshot(
     let Ok((state, root)) = Snapshot::from_bytes(bytes) else {
         return Ok(None);
     };
-    let belongs = state.size() <= edge.size() && edge.peaks(store, state.size())?.root() == root;
-    Ok(belongs.then_some(state))
+    if state.size() > edge.size() {
+        return Ok(None);
+    }
+    let peaks = edge.peaks(store, state.size())?;
+    Ok((peaks.root() == root).then_some((state, peaks)))
 }
 
 pub(super) fn seal_snapshot(key: &LogKey, bytes: Vec<u8>) -> Vec<u8> {
     let mut sealed = key.snapshot_mac(&bytes).to_vec();
     sealed.extend(bytes);
     sealed
+}
+
+/// Tells that the sequencer's thread ended, however it did.
+struct Stopped(Arc<tokio::sync::Notify>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 fn start(
@@ -352,12 +378,12 @@ fn start(
         snapshot_size: loaded.snapshot_size,
         refusals: Refusals::default(),
     };
-    let tell = Arc::clone(&stopped);
+    let tell = Stopped(Arc::clone(&stopped));
     let sequencer = std::thread::Builder::new()
         .name("ledger".to_owned())
         .spawn(move || {
+            let _tell = tell;
             sequencer.run(jobs);
-            tell.notify_one();
         })
         .map_err(|error| OpenError::System(error.to_string()))?;
     Ok(Opened {

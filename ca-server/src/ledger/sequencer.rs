@@ -1,5 +1,6 @@
 //! The one thread that owns the state.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -69,6 +70,7 @@ impl Sequencer {
 
     /// One batch. False when the outcome is unknown and this process must not go on.
     fn commit(&mut self, jobs: Vec<Job>) -> bool {
+        let counted = self.refusals.clone();
         let gathered = self.decide(jobs);
         let Gathering { entries, release } = gathered;
         if entries.is_empty() {
@@ -95,6 +97,8 @@ impl Sequencer {
                 true
             }
             Err(Failure::NotWritten(why)) => {
+                // A summary that was due is due again.
+                self.refusals = counted;
                 for (_, release) in release {
                     release(Outcome::NotWritten(why));
                 }
@@ -127,7 +131,14 @@ impl Sequencer {
                 index: self.state.size(),
                 now,
             };
-            let Decided { entry, release } = job(&self.state, turn);
+            // A decision that panics is its caller's error, not the end of everybody's ledger: the
+            // state is only lent to it, and dropping the job tells the caller.
+            let state = &self.state;
+            let decided = panic::catch_unwind(AssertUnwindSafe(|| job(state, turn)));
+            let Ok(Decided { entry, release }) = decided else {
+                tracing::error!("a decision panicked; nothing was recorded for it");
+                continue;
+            };
             let at = entry.and_then(|entry| self.enter(&mut gathering, turn, entry));
             gathering.release.push((at, release));
         }
