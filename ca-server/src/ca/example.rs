@@ -73,8 +73,7 @@ impl Example {
                 session: Duration::from_secs(36_000),
                 enrolment: Enrolment::Open,
                 totp_issuer: "jit-ssh".to_owned(),
-                on_call_users: BTreeSet::new(),
-                on_call_groups: BTreeSet::new(),
+                on_call: Arc::default(),
             },
             clock,
         });

@@ -38,6 +38,9 @@ pub struct Init {
     /// Environments to make, each with a CA key of its own.
     #[arg(long = "environment", default_values = ["staging", "prod"])]
     pub environments: Vec<Environment>,
+    /// Upper part of serials. When CA keys of an earlier log are copied over: larger than its.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..1 << 23))]
+    pub epoch: u32,
 }
 
 impl Init {
@@ -48,12 +51,13 @@ impl Init {
     /// When the folder holds something, or cannot be written.
     pub fn run(&self) -> anyhow::Result<()> {
         check_url(&self.url)?;
-        let config = plan(
+        let mut config = plan(
             &self.url,
             IssuerConfig::new(&self.issuer, &self.client_id),
             &self.environments,
             Clock::System.now(),
         )?;
+        config.log.epoch = self.epoch;
         create(&self.dir, &config)?;
         self.say_what_next();
         Ok(())

@@ -179,11 +179,11 @@ fn watch_policies(ca: &Arc<Ca>) -> anyhow::Result<crate::policy_files::Watch> {
     let (runtime, weak) = (tokio::runtime::Handle::current(), Arc::downgrade(ca));
     let report = move |reload: Reload| match reload {
         Reload::Kept(error) => {
-            metrics::counter!("jit_ssh_policy_reloads_total", "outcome" => "refused").increment(1);
+            metrics::counter!("ca_policy_reloads_total", "outcome" => "refused").increment(1);
             tracing::error!("POLICIES NOT RELOADED, the old set stays in force:\n{error}");
         }
         Reload::Swapped(set) => {
-            metrics::counter!("jit_ssh_policy_reloads_total", "outcome" => "swapped").increment(1);
+            metrics::counter!("ca_policy_reloads_total", "outcome" => "swapped").increment(1);
             tracing::info!(policies = set.policies().len(), "policies reloaded");
             if let Some(ca) = weak.upgrade() {
                 runtime.spawn(async move {

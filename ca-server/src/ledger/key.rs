@@ -94,7 +94,7 @@ impl LogKey {
 
     /// The MAC of a snapshot.
     pub(super) fn snapshot_mac(&self, snapshot: &[u8]) -> [u8; 32] {
-        mac(&*self.mac_key, &[b"snapshot\0", snapshot])
+        mac(&self.mac_key, &[b"snapshot\0", snapshot])
     }
 
     fn head_mac(&self, epoch: u32, size: u64, root: Hash, time: Timestamp) -> [u8; 32] {
@@ -106,7 +106,7 @@ impl LogKey {
             root.as_bytes(),
             &time.unix_milliseconds().to_be_bytes(),
         ];
-        mac(&*self.mac_key, &fields)
+        mac(&self.mac_key, &fields)
     }
 }
 

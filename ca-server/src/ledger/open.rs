@@ -68,7 +68,7 @@ pub enum OpenError {
         "the log was altered or rolled back: {what}. The store holds {store_size} records, the \
          high-water file knows {mark_size}. Nothing was changed. If a backup was restored, put \
          the newest store back; if it is lost, start a new log with a new epoch: \
-         `ca-server init` in a new folder (hosts keep trusting the CA keys you copy over)"
+         `ca-server init --epoch` with a larger one, in a new folder (docs/operations.md)"
     )]
     Rollback {
         /// What does not fit.

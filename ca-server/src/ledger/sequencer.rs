@@ -36,11 +36,16 @@ pub(super) struct Sequencer {
     pub(super) refusals: Refusals,
 }
 
+type Release = Box<dyn FnOnce(Outcome) + Send>;
+
+/// A durable batch, and each of its records as index and leaf.
+type Appended = (Committed, Vec<(u64, [u8; Leaf::LENGTH])>);
+
 /// A batch while it is put together.
 #[derive(Default)]
 struct Gathering {
     entries: Vec<(Event, Record)>,
-    release: Vec<(Option<usize>, Box<dyn FnOnce(Outcome) + Send>)>,
+    release: Vec<(Option<usize>, Release)>,
 }
 
 /// Why a batch did not become durable.
@@ -196,10 +201,7 @@ impl Sequencer {
     }
 
     /// Writes the batch, then the high-water mark, then signs: the order that may never change.
-    fn append(
-        &mut self,
-        entries: Vec<(Event, Record)>,
-    ) -> Result<(Committed, Vec<(u64, [u8; Leaf::LENGTH])>), Failure> {
+    fn append(&mut self, entries: Vec<(Event, Record)>) -> Result<Appended, Failure> {
         let records: Vec<Record> = entries.into_iter().map(|(_, record)| record).collect();
         let hashes: Vec<_> = records
             .iter()
@@ -237,7 +239,7 @@ impl Sequencer {
             edge: self.edge.clone(),
             checkpoint: Arc::clone(&checkpoint),
         }));
-        metrics::histogram!("jit_ssh_ledger_batch_records").record(size_of_batch(&hashes));
+        metrics::histogram!("ca_ledger_batch_records").record(size_of_batch(&hashes));
         Ok((Committed { tree, checkpoint }, leaves))
     }
 
