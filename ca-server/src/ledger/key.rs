@@ -85,7 +85,8 @@ impl LogKey {
     }
 
     /// Whether this key made the head.
-    pub(super) fn made(&self, head: &Head) -> bool {
+    #[must_use]
+    pub fn made(&self, head: &Head) -> bool {
         use subtle::ConstantTimeEq as _;
         self.head_mac(head.epoch, head.size, head.root, head.time)
             .ct_eq(&head.mac)
@@ -93,7 +94,8 @@ impl LogKey {
     }
 
     /// The MAC of a snapshot.
-    pub(super) fn snapshot_mac(&self, snapshot: &[u8]) -> [u8; 32] {
+    #[must_use]
+    pub fn snapshot_mac(&self, snapshot: &[u8]) -> [u8; 32] {
         mac(&self.mac_key, &[b"snapshot\0", snapshot])
     }
 
