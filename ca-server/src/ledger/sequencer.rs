@@ -36,11 +36,6 @@ pub(super) struct Sequencer {
     pub(super) refusals: Refusals,
 }
 
-type Release = Box<dyn FnOnce(Outcome) + Send>;
-
-/// A durable batch, and each of its records as index and leaf.
-type Appended = (Committed, Vec<(u64, [u8; Leaf::LENGTH])>);
-
 /// A batch while it is put together.
 #[derive(Default)]
 struct Gathering {
