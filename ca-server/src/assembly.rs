@@ -112,6 +112,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         session: Duration::from_secs(u64::from(config.session_hours) * 3600),
         enrolment: config.enrolment,
+        administrators: config.administrators.clone(),
         // otpauth labels cannot hold a colon.
         totp_issuer: format!(
             "jit-ssh {}",

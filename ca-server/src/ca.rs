@@ -79,6 +79,8 @@ pub struct Settings {
     pub session: Duration,
     /// See [`Enrolment`].
     pub enrolment: Enrolment,
+    /// People who enrol their first factor without a ticket, so that somebody can issue tickets.
+    pub administrators: BTreeSet<UserName>,
     /// The name beside the account in authenticator apps.
     pub totp_issuer: String,
     /// Who is on call.

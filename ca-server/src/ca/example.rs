@@ -72,6 +72,7 @@ impl Example {
             settings: Settings {
                 session: Duration::from_secs(36_000),
                 enrolment: Enrolment::Open,
+                administrators: BTreeSet::new(),
                 totp_issuer: "jit-ssh".to_owned(),
                 on_call: Arc::default(),
             },

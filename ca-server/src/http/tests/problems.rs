@@ -192,7 +192,7 @@ async fn refused_wishes_say_why() {
     prod.distrusted.store(true, Ordering::SeqCst);
     let wish = server.wish(WISH);
     let distrusted = server.post_as(&alice, "/v1/certificates", &wish).await;
-    distrusted.is_problem(400, "invalid-request");
+    distrusted.is_problem(503, "ca-key-unavailable");
 }
 
 #[tokio::test]
