@@ -110,7 +110,7 @@ mod tests {
                 filled.extend(full.iter().map(|tile| (tile.level, tile.index)));
                 open.clear();
             }
-            if n < 1100 || n > 256 * 256 - 3 {
+            if !(1100..=256 * 256 - 3).contains(&n) {
                 assert_eq!(growing.root(&open), Some(peaks.root()), "{n}");
             }
         }

@@ -270,10 +270,10 @@ impl Walk<'_> {
         } = folded;
         let at = Place::Record(index);
         if time < self.time {
-            let what = format!("its time {time} is before that of a record before it");
+            let what = format!("its time {time} is before that of the record before it");
             self.fail(Part::Times, Finding::new(at, what));
         }
-        self.time = self.time.max(time);
+        self.time = time;
         if let Some(what) = self.misplaced(index, &event) {
             self.fail(Part::Records, Finding::new(at, what.to_owned()));
         }

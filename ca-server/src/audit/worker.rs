@@ -133,7 +133,11 @@ pub(super) fn check_tile(
         Ok(Some(tile)) if tile.hashes == hashes => return None,
         Ok(Some(tile)) => {
             let same = tile.hashes.iter().zip(hashes).take_while(|(a, b)| a == b);
-            format!("hash {} is not that of the records", same.count())
+            let at = u64::try_from(same.count()).unwrap_or(u64::MAX);
+            match level {
+                0 => format!("its hash of record {} is another", index * TILE_WIDTH + at),
+                _ => format!("its hash {at} is not that of the tiles below"),
+            }
         }
         Ok(None) => "it is missing".to_owned(),
         Err(error) => error.to_string(),
