@@ -72,6 +72,8 @@ pub struct HighWater {
     file: File,
     mark: Mark,
     failed: bool,
+    #[cfg(test)]
+    fault: Option<(u64, bool)>,
 }
 
 const MAGIC: &[u8; 8] = b"jitsshH1";
@@ -118,6 +120,8 @@ impl HighWater {
             file,
             mark,
             failed: false,
+            #[cfg(test)]
+            fault: None,
         })
     }
 
@@ -150,6 +154,8 @@ impl HighWater {
             file,
             mark,
             failed: false,
+            #[cfg(test)]
+            fault: None,
         })
     }
 
@@ -189,12 +195,37 @@ impl HighWater {
             size,
             root,
         };
+        #[cfg(test)]
+        self.fail_if_arranged(&mark)?;
         if let Err(error) = write(&self.file, &mark).and_then(|()| self.file.sync_data()) {
             self.failed = true;
             return Err(io_error(&self.path, error));
         }
         self.mark = mark;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl HighWater {
+    /// Lets the `nth` write from now on fail, counted from 1, before or after it took effect.
+    pub(crate) fn arrange_fault(&mut self, nth: u64, effect: bool) {
+        self.fault = Some((nth, effect));
+    }
+
+    fn fail_if_arranged(&mut self, mark: &Mark) -> Result<(), HighWaterError> {
+        let Some((left, effect)) = &mut self.fault else {
+            return Ok(());
+        };
+        *left -= 1;
+        if *left > 0 {
+            return Ok(());
+        }
+        if *effect {
+            write(&self.file, mark).unwrap();
+        }
+        self.failed = true;
+        Err(io_error(&self.path, io::Error::other("arranged failure")))
     }
 }
 

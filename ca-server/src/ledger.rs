@@ -23,16 +23,21 @@ use crate::recordable::Recordable;
 use crate::state::State;
 use crate::store::{Record, Store, StoreError};
 
+pub(crate) use edge::TreeReader;
 pub use key::LogKey;
-pub use open::{OpenError, Opened};
+pub use open::{OpenError, Opened, sign_checkpoint};
 pub use reading::Shown;
+pub(crate) use reading::check_opening;
 
 mod edge;
 mod key;
+mod load;
 mod open;
 mod reading;
 mod refusals;
 mod sequencer;
+#[cfg(test)]
+mod tests;
 
 /// Decisions taken into one commit.
 pub const BATCH_MAX: usize = 512;
@@ -268,7 +273,8 @@ impl Ledger {
                     precertificate: None,
                     refusal: true,
                 });
-                let release = move |outcome| send(tell, Err(refused(why, &outcome)));
+                let recorded = entry.is_some();
+                let release = move |outcome| send(tell, Err(refused(why, recorded, &outcome)));
                 Decided {
                     entry,
                     release: Box::new(release),
@@ -343,10 +349,12 @@ fn recorded<T, E>(value: T, outcome: Outcome) -> Result<Recorded<T>, CommitError
     }
 }
 
-/// A refusal stands even if its record could not be written: refusing is failing closed.
-fn refused<E>(why: E, outcome: &Outcome) -> CommitError<E> {
+/// A refusal stands even if its record could not be written: refusing is failing closed. An answer
+/// without a record does not: it may rest on records of the same batch that are not there.
+fn refused<E>(why: E, has_record: bool, outcome: &Outcome) -> CommitError<E> {
     match outcome {
         Outcome::Unknown => CommitError::Stopped,
+        Outcome::NotWritten(reason) if !has_record => CommitError::Busy(reason),
         Outcome::Durable(_) | Outcome::NotWritten(_) => CommitError::Refused(why),
     }
 }

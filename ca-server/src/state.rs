@@ -21,6 +21,8 @@ use crate::authn::totp::Lockout;
 pub use snapshot::{Snapshot, SnapshotError};
 
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 /// The fold. See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -22,8 +22,8 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["clock", "high_water", "ledger", "store"],
     &["identity", "key_file", "policy_files", "seal", "signer"],
-    &["audit", "ca"],
-    &["admin", "assembly", "command", "config", "dev", "http"],
+    &["admin", "audit", "ca"],
+    &["assembly", "command", "config", "dev", "http"],
 ];
 
 /// What must never reach from the server for real use into the one for trying.

@@ -18,6 +18,7 @@ use super::{oath, wait};
 /// A development CA with its provider, alice, bob and carol.
 pub struct Dev {
     dir: TempDir,
+    place: PathBuf,
     process: Option<Process>,
     document: Value,
 }
@@ -27,8 +28,21 @@ impl Dev {
     #[track_caller]
     pub fn start() -> Self {
         let dir = TempDir::new().expect("a folder");
+        let place = dir.path().join("ca");
+        Self::start_at(dir, place)
+    }
+
+    /// A new one in this folder.
+    #[track_caller]
+    pub fn start_in(place: &Path) -> Self {
+        Self::start_at(TempDir::new().expect("a folder"), place.to_owned())
+    }
+
+    #[track_caller]
+    fn start_at(dir: TempDir, place: PathBuf) -> Self {
         let mut dev = Self {
             dir,
+            place,
             process: None,
             document: Value::Null,
         };
@@ -84,7 +98,7 @@ impl Dev {
 
     /// The folder that was given with `--dir`.
     pub fn place(&self) -> PathBuf {
-        self.dir.path().join("ca")
+        self.place.clone()
     }
 
     /// A value of `dev.json`.

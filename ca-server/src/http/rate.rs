@@ -157,7 +157,7 @@ mod tests {
     fn a_burst_passes_and_then_the_steady_rate() {
         let limiter = limiter();
         let address = "192.0.2.1".parse().unwrap();
-        let at = |milliseconds| Duration::from_millis(1000_u64 + milliseconds);
+        let at = |milliseconds: u64| Duration::from_millis(1000 + milliseconds);
         for _ in 0..3 {
             assert_eq!(limiter.admit(address, at(0)), Ok(()));
         }

@@ -15,7 +15,7 @@ use crate::state;
 const EACH_MAX: u32 = 10;
 /// Single records of everybody in a minute.
 const ALL_MAX: u32 = 100;
-/// Different codes in a summary; further ones count as `other`.
+/// Different codes in a summary, `other` among them, as which further ones count.
 const CODES_MAX: usize = 32;
 /// Different addresses counted exactly.
 const SOURCES_MAX: usize = 1024;
@@ -28,7 +28,7 @@ enum Who {
 }
 
 /// The current minute's counts. Lost in a crash: then at most one summary is missing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Refusals {
     since: Timestamp,
     recorded: u32,
@@ -80,7 +80,8 @@ impl Refusals {
         }
         self.count += 1;
         let code = format!("{}/{}", refused.attempt.as_str(), refused.code);
-        let code = if self.by_code.len() < CODES_MAX {
+        let known = self.by_code.contains_key(&code);
+        let code = if known || self.by_code.len() + 1 < CODES_MAX {
             code
         } else {
             "other".to_owned()

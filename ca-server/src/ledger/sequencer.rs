@@ -1,5 +1,6 @@
 //! The one thread that owns the state.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -12,7 +13,7 @@ use tokio::sync::mpsc;
 use super::refusals::Refusals;
 use super::{
     BATCH_MAX, Committed, Decided, Entry, Job, LogKey, Outcome, Place, Proof, Published, Turn,
-    edge::Edge, open,
+    edge::Edge, load,
 };
 use crate::clock::Clock;
 use crate::high_water::HighWater;
@@ -39,8 +40,13 @@ pub(super) struct Sequencer {
 #[derive(Default)]
 struct Gathering {
     entries: Vec<(Event, Record)>,
-    release: Vec<(Option<usize>, Box<dyn FnOnce(Outcome) + Send>)>,
+    release: Vec<(Option<usize>, Release)>,
 }
+
+type Release = Box<dyn FnOnce(Outcome) + Send>;
+
+/// A durable batch, and its leaves with their indexes.
+type Appended = (Committed, Vec<(u64, [u8; Leaf::LENGTH])>);
 
 /// Why a batch did not become durable.
 enum Failure {
@@ -69,6 +75,7 @@ impl Sequencer {
 
     /// One batch. False when the outcome is unknown and this process must not go on.
     fn commit(&mut self, jobs: Vec<Job>) -> bool {
+        let counted = self.refusals.clone();
         let gathered = self.decide(jobs);
         let Gathering { entries, release } = gathered;
         if entries.is_empty() {
@@ -95,6 +102,8 @@ impl Sequencer {
                 true
             }
             Err(Failure::NotWritten(why)) => {
+                // A summary that was due is due again.
+                self.refusals = counted;
                 for (_, release) in release {
                     release(Outcome::NotWritten(why));
                 }
@@ -127,7 +136,14 @@ impl Sequencer {
                 index: self.state.size(),
                 now,
             };
-            let Decided { entry, release } = job(&self.state, turn);
+            // A decision that panics is its caller's error, not the end of everybody's ledger: the
+            // state is only lent to it, and dropping the job tells the caller.
+            let state = &self.state;
+            let decided = panic::catch_unwind(AssertUnwindSafe(|| job(state, turn)));
+            let Ok(Decided { entry, release }) = decided else {
+                tracing::error!("a decision panicked; nothing was recorded for it");
+                continue;
+            };
             let at = entry.and_then(|entry| self.enter(&mut gathering, turn, entry));
             gathering.release.push((at, release));
         }
@@ -185,10 +201,7 @@ impl Sequencer {
     }
 
     /// Writes the batch, then the high-water mark, then signs: the order that may never change.
-    fn append(
-        &mut self,
-        entries: Vec<(Event, Record)>,
-    ) -> Result<(Committed, Vec<(u64, [u8; Leaf::LENGTH])>), Failure> {
+    fn append(&mut self, entries: Vec<(Event, Record)>) -> Result<Appended, Failure> {
         let records: Vec<Record> = entries.into_iter().map(|(_, record)| record).collect();
         let hashes: Vec<_> = records
             .iter()
@@ -233,7 +246,7 @@ impl Sequencer {
     /// After a batch that was not written: the state ran ahead, so it is read from the store
     /// again, by the same code as at start-up.
     fn read_again(&mut self) -> bool {
-        match open::load(self.store.as_ref(), &self.key) {
+        match load::load(self.store.as_ref(), &self.key) {
             Ok(loaded) => {
                 self.state = loaded.state;
                 self.peaks = loaded.peaks;
@@ -260,7 +273,7 @@ impl Sequencer {
         self.snapshot_size = self.state.size();
         let written = Snapshot::to_bytes(&self.state, self.peaks.root())
             .map_err(|error| error.to_string())
-            .map(|bytes| open::seal_snapshot(&self.key, bytes))
+            .map(|bytes| load::seal_snapshot(&self.key, bytes))
             .and_then(|sealed| self.store.put_snapshot(&sealed).map_err(|e| e.to_string()));
         if let Err(error) = written {
             tracing::warn!(error, "no snapshot was written");

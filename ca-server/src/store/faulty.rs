@@ -3,6 +3,7 @@
 //! For tests only; it wraps a real store and adds nothing but failure.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Batch, Found, FullTile, Head, Record, Search, Store, StoreError};
 
@@ -34,11 +35,12 @@ pub struct Fault {
     pub lasting: bool,
 }
 
-/// Wraps a store. Every failure is [`StoreError::Unknown`].
+/// Wraps a store. Every arranged fault is [`StoreError::Unknown`]; a full disk is [`StoreError::Full`].
 #[derive(Debug)]
 pub struct FaultyStore<S> {
     inner: S,
     plan: Mutex<Plan>,
+    full: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +56,7 @@ impl<S: Store> FaultyStore<S> {
         Self {
             inner,
             plan: Mutex::default(),
+            full: AtomicBool::new(false),
         }
     }
 
@@ -62,6 +65,11 @@ impl<S: Store> FaultyStore<S> {
         let mut plan = self.plan();
         plan.fault = fault;
         plan.matched = 0;
+    }
+
+    /// Whether its disk has no room: all writes fail without effect until it has.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
     }
 
     /// How many calls there were: of one kind, or of all.
@@ -94,6 +102,10 @@ impl<S: Store> FaultyStore<S> {
         call: Call,
         work: impl FnOnce(&S) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let writes = matches!(call, Call::Append | Call::PutSecret | Call::PutSnapshot);
+        if writes && self.full.load(Ordering::SeqCst) {
+            return Err(StoreError::Full { free: 0, needed: 1 });
+        }
         let Some(fault) = self.plan().next(call) else {
             return work(&self.inner);
         };

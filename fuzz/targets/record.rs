@@ -1,0 +1,25 @@
+//! Leaves and events as an auditor reads them from a log that somebody else may have written.
+#![no_main]
+
+use ca_core::event::Event;
+use ca_core::tlog::leaf::{Kind, Leaf};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(leaf) = Leaf::decode(bytes) {
+        assert_eq!(leaf.encode(), bytes);
+        assert_eq!(Kind::from_code(leaf.kind.code()), Some(leaf.kind));
+    }
+    let Ok(event) = Event::from_bytes(bytes) else {
+        return;
+    };
+    let written = event.to_bytes().expect("what was read can be written");
+    assert_eq!(Event::from_bytes(&written).expect("and read again"), event);
+    let _ = (
+        event.kind(),
+        event.name(),
+        event.person(),
+        event.environment(),
+    );
+    let _ = (event.principals(), event.serials());
+});
