@@ -152,14 +152,12 @@ fn a_factor_is_replaced_only_by_showing_it_and_the_old_one_is_worthless_then() {
 #[test]
 fn where_tickets_are_needed_an_administrators_ticket_lets_one_person_enrol_once() {
     let provider = Provider::with(Alg::EdDsa).start();
-    let mut ca = Installation::made_for(&provider.issuer()).start();
-    // The first administrator enrols before the door is closed.
-    let administrator = Api::of(&ca).enrol(&provider, "carol");
-    ca.stop();
-    let mut ca = ca.configured(|config| {
+    let ca = Installation::made_for(&provider.issuer()).configured(|config| {
         config.insert("enrolment".to_owned(), "ticket".into());
+        config.insert("administrators".to_owned(), vec!["carol"].into());
     });
-    ca.start_again();
+    let ca = ca.start();
+    let administrator = Api::of(&ca).enrol(&provider, "carol");
     let api = Api::of(&ca);
     let carol = api.session(&provider, "carol", &administrator);
 
