@@ -3,8 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::expect_used,
-    reason = "a test outside the crate: lint allowances for tests do not reach its functions"
+    reason = "a test outside the crate"
 )]
 
 use std::path::{Path, PathBuf};
