@@ -3,8 +3,10 @@
 //! `support` starts the parts as ordinary processes; `parts` proves that each of them does what
 //! the product tests rely on. Needs root (test accounts) and what `tests/prerequisites.sh` installs.
 
+mod client;
 mod documents;
 mod faults;
+mod host;
 mod http_edge;
 mod identity;
 mod login;

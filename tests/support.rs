@@ -7,6 +7,7 @@ pub mod agent;
 pub mod browser;
 pub mod clock;
 pub mod dev;
+pub mod forge;
 pub mod http;
 pub mod keygen;
 pub mod oath;
