@@ -3,6 +3,7 @@
 //! `support` starts the parts as ordinary processes; `parts` proves that each of them does what
 //! the product tests rely on. Needs root (test accounts) and what `tests/prerequisites.sh` installs.
 
+mod audit;
 mod client;
 mod documents;
 mod faults;
