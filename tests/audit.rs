@@ -20,11 +20,23 @@ fn who_policy_lets_reads_the_records_through_the_api_and_that_is_recorded_too() 
     let (alice, carol) = (dev.person("alice"), dev.person("carol"));
     alice.login(&["prod"]).succeeds();
     let carols = carol.login(&["staging"]);
-    assert!(carols.succeeded() || carols.code == Some(3), "{}", carols.stderr);
+    assert!(
+        carols.succeeded() || carols.code == Some(3),
+        "{}",
+        carols.stderr
+    );
     let found = audit(&dev, &carol, &["search", "--person", "alice", "--json"]).succeeds();
-    assert!(found.stdout.contains("certificate-issued"), "{}", found.stdout);
+    assert!(
+        found.stdout.contains("certificate-issued"),
+        "{}",
+        found.stdout
+    );
     let refused = audit(&dev, &alice, &["search", "--person", "carol"]);
-    assert!(!refused.succeeded() && !refused.stderr.is_empty(), "{}", refused.stdout);
+    assert!(
+        !refused.succeeded() && !refused.stderr.is_empty(),
+        "{}",
+        refused.stdout
+    );
     let kind = ["audit", "search", "--kind", "audit-read", "--json"];
     assert!(dev.ca_server(&kind).succeeds().stdout.contains("carol"));
 }
@@ -36,25 +48,39 @@ fn exported_lines_prove_themselves_to_somebody_who_has_only_the_logs_key() {
     let export = dev.ca_server(&["audit", "export"]).succeeds().stdout;
     let first: serde_json::Value =
         serde_json::from_str(export.lines().next().expect("a line")).expect("JSON");
-    let key = first["event"]["log_key"].as_str().expect("record 0 names the key").to_owned();
+    let key = first["event"]["log_key"]
+        .as_str()
+        .expect("record 0 names the key")
+        .to_owned();
     let folder = tempfile::TempDir::new().expect("a folder");
     let verify = |lines: &str| {
         let file = folder.path().join("export.jsonl");
         std::fs::write(&file, lines).expect("a file");
         let mut verifier = command(&program("ca-server"), folder.path());
-        verifier.args(["audit", "verify", "--log-key", &key, "--export"]).arg(file);
+        verifier
+            .args(["audit", "verify", "--log-key", &key, "--export"])
+            .arg(file);
         run(verifier)
     };
     verify(&export).succeeds();
     // Any line alone, too.
     verify(export.lines().last().expect("a line")).succeeds();
-    let issued = export.lines().find(|line| line.contains("certificate-issued")).expect("one");
+    let issued = export
+        .lines()
+        .find(|line| line.contains("certificate-issued"))
+        .expect("one");
     let mut lie: serde_json::Value = serde_json::from_str(issued).expect("JSON");
     lie["opening"]["salt"] = first["opening"]["salt"].clone();
-    assert!(!verify(&lie.to_string()).succeeded(), "another opening was believed");
+    assert!(
+        !verify(&lie.to_string()).succeeded(),
+        "another opening was believed"
+    );
     let mut lie: serde_json::Value = serde_json::from_str(issued).expect("JSON");
     lie["event"]["asked"]["environment"] = "staging".into();
-    assert!(!verify(&lie.to_string()).succeeded(), "what is shown is not what was hashed");
+    assert!(
+        !verify(&lie.to_string()).succeeded(),
+        "what is shown is not what was hashed"
+    );
 }
 
 #[test]
@@ -81,6 +107,12 @@ fn search_finds_by_person_account_environment_kind_serial_and_time() {
         assert!(!hits(&["--account", "staging/deploy"]));
         assert!(!hits(&["--until", "2020-01-01T00:00:00Z"]));
     }
-    let table = dev.ca_server(&["audit", "search", "--person", "alice"]).succeeds().stdout;
-    assert!(table.contains("prod/deploy") && table.contains("alice"), "{table}");
+    let table = dev
+        .ca_server(&["audit", "search", "--person", "alice"])
+        .succeeds()
+        .stdout;
+    assert!(
+        table.contains("prod/deploy") && table.contains("alice"),
+        "{table}"
+    );
 }

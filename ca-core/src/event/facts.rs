@@ -7,17 +7,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::SecondFactor;
 use crate::digest::Digest;
-use crate::name::{Environment, Principal, Subject, UserName};
+use crate::name::{Environment, NameError, Principal, Subject, UserName};
 use crate::time::Timestamp;
 
 /// A person as identified and as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "RawPerson")]
 pub struct Person {
     /// Issuer and `sub`: the identity.
     #[serde(flatten)]
     pub subject: Subject,
     /// The name shown.
     pub user: UserName,
+}
+
+/// Read field by field: what serde flattens it first copies, and every record is read often.
+#[derive(Deserialize)]
+struct RawPerson {
+    issuer: String,
+    sub: String,
+    user: UserName,
+}
+
+impl TryFrom<RawPerson> for Person {
+    type Error = NameError;
+
+    fn try_from(raw: RawPerson) -> Result<Self, NameError> {
+        Ok(Self {
+            subject: Subject::new(&raw.issuer, &raw.sub)?,
+            user: raw.user,
+        })
+    }
 }
 
 /// See [`super::Event::LogCreated`].
