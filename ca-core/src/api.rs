@@ -26,6 +26,25 @@ pub enum SecondFactor {
     Totp,
 }
 
+/// `Debug` of bodies that carry a secret: their name and nothing else.
+macro_rules! secret {
+    ($($body:ident),+) => {$(
+        impl std::fmt::Debug for $body {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($body), "(secret)"))
+            }
+        }
+    )+};
+}
+
+secret!(BeginEnrolment, ConfirmEnrolment, OpenSession);
+secret!(
+    EnrolmentBegun,
+    EnrolmentConfirmed,
+    SessionOpened,
+    TicketIssued
+);
+
 /// `GET /v1/discovery`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discovery {
@@ -81,7 +100,7 @@ pub struct DiscoveredLog {
 }
 
 /// `POST /v1/sessions`. Exactly one of `totp` and `recovery_code`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenSession {
     /// The ID token (JWT).
@@ -97,7 +116,7 @@ pub struct OpenSession {
 }
 
 /// Answer to [`OpenSession`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionOpened {
     /// Bearer token, base64url of 256 random bits.
     pub token: String,
@@ -143,7 +162,7 @@ pub struct SessionClosed {
 }
 
 /// `POST /v1/totp`: begins an enrolment. A person who has a factor shows it, or two tickets.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BeginEnrolment {
     /// The ID token (JWT).
@@ -168,14 +187,8 @@ pub struct EnrolmentBegun {
     pub otpauth_uri: String,
 }
 
-impl std::fmt::Debug for EnrolmentBegun {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EnrolmentBegun(secret)")
-    }
-}
-
 /// `POST /v1/totp/confirm`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmEnrolment {
     /// The same ID token as in [`BeginEnrolment`].
@@ -193,12 +206,6 @@ pub struct EnrolmentConfirmed {
     pub recovery_codes: Vec<String>,
 }
 
-impl std::fmt::Debug for EnrolmentConfirmed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EnrolmentConfirmed(secret)")
-    }
-}
-
 /// `POST /v1/totp/tickets`: an administrator lets `user` enrol.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -214,12 +221,6 @@ pub struct TicketIssued {
     pub ticket: String,
     /// Last moment of use.
     pub expires_at: Timestamp,
-}
-
-impl std::fmt::Debug for TicketIssued {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("TicketIssued(secret)")
-    }
 }
 
 /// `POST /v1/certificates`. Texts, not parsed names: a bad one is answered with its field.
@@ -369,4 +370,23 @@ pub struct AuditOpening {
     /// To-be-signed certificate, where one was issued.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub precertificate: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_that_carry_a_secret_do_not_show_it() {
+        let open = r#"{"id_token":"s3cret","session_public_key":"k","totp":"s3cret"}"#;
+        let open: OpenSession = serde_json::from_str(open).unwrap();
+        let confirm = r#"{"id_token":"s3cret","session_public_key":"k","totp":"s3cret"}"#;
+        let confirm: ConfirmEnrolment = serde_json::from_str(confirm).unwrap();
+        let begin = r#"{"id_token":"s3cret","session_public_key":"k","tickets":["s3cret"]}"#;
+        let begin: BeginEnrolment = serde_json::from_str(begin).unwrap();
+        let opened = r#"{"token":"s3cret","user":"a","expires_at":"2026-11-22T09:30:00Z"}"#;
+        let opened: SessionOpened = serde_json::from_str(opened).unwrap();
+        let shown = format!("{open:?} {confirm:?} {begin:?} {opened:?}");
+        assert!(shown.starts_with("OpenSession(secret)") && !shown.contains("s3cret"));
+    }
 }

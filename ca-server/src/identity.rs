@@ -5,6 +5,7 @@
 //! key id at most once per 30 s, and used on while the provider is unreachable, for a bounded time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -38,6 +39,8 @@ struct Provider {
     cached: ArcSwapOption<Cached>,
     /// Held locked while a fetch runs, so there is one at a time.
     last_fetch: Mutex<LastFetch>,
+    /// Fetches that ended, well or not.
+    fetches: AtomicU64,
 }
 
 /// When the last fetches began.
@@ -134,6 +137,7 @@ impl Providers {
                 config,
                 cached: ArcSwapOption::empty(),
                 last_fetch: Mutex::default(),
+                fetches: AtomicU64::new(0),
             });
         }
         Ok(Self { providers })
@@ -202,6 +206,7 @@ impl Provider {
         if let Some(keys) = self.fresh(key_id, now) {
             return Ok(keys);
         }
+        let fetches = self.fetches.load(Ordering::Relaxed);
         let mut last_fetch = if self.usable(now).is_some_and(|keys| keys.contains(key_id)) {
             // Somebody is fetching already; the keys are merely not fresh, so nobody else waits.
             match self.last_fetch.try_lock() {
@@ -214,6 +219,11 @@ impl Provider {
         if let Some(keys) = self.fresh(key_id, now) {
             return Ok(keys);
         }
+        // Somebody has just tried while we waited. With every waiter trying for itself, one after
+        // the other, a provider that does not answer would have them queue up without end.
+        if self.usable(now).is_none() && self.fetches.load(Ordering::Relaxed) != fetches {
+            return Err(KeysError::Unreachable);
+        }
         // The keys are fresh and the id is unknown: perhaps the provider has just changed its key.
         let unknown_id = self.fresh(None, now).is_some();
         let (last, pause) = match self.usable(now) {
@@ -221,14 +231,18 @@ impl Provider {
             Some(_) => (last_fetch.any, REFETCH_PAUSE),
             None => (last_fetch.any, FIRST_FETCH_PAUSE),
         };
-        // A clock that was set back must not stop fetching until it has caught up.
-        let too_soon = last.is_some_and(|last| last <= now && now.since(last) < pause);
+        // In both directions: whoever waited here may have asked before the last fetch began, and a
+        // clock that was set back must not stop fetching until it has caught up.
+        let apart = |last: Timestamp| now.since(last).max(last.since(now));
+        let too_soon = last.is_some_and(|last| apart(last) < pause);
         if !too_soon {
             last_fetch.any = Some(now);
             if unknown_id {
                 last_fetch.for_unknown_id = Some(now);
             }
-            match fetch::keys(&self.client, &self.config.issuer).await {
+            let fetched = fetch::keys(&self.client, &self.config.issuer).await;
+            self.fetches.fetch_add(1, Ordering::Relaxed);
+            match fetched {
                 Ok((keys, lifetime)) => self.cached.store(Some(Arc::new(Cached {
                     keys: Arc::new(keys),
                     fetched: now,

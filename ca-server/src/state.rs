@@ -91,11 +91,18 @@ impl State {
             .filter(|ticket| now < ticket.expires)
     }
 
-    /// How this person's request of that name was answered, while its certificate lives.
+    /// How this person's request of that name was answered, while its certificate lives at `now`.
+    /// What is over is forgotten with the next record only, so it is looked at here, too.
     #[must_use]
-    pub fn answered(&self, subject: &Subject, request_id: &str) -> Option<&Request> {
+    pub fn answered(
+        &self,
+        subject: &Subject,
+        request_id: &str,
+        now: Timestamp,
+    ) -> Option<&Request> {
         self.request_ids
             .get(&(subject.clone(), request_id.to_owned()))
+            .filter(|request| self.certificate(request.serial, now).is_some())
     }
 
     /// A certificate whose window is not over, revoked or not.

@@ -191,7 +191,11 @@ impl Api {
             return serde_json::from_slice(&body).map_err(|error| {
                 Failure::new(
                     Exit::Broken,
-                    format!("the CA at {} gave an answer that this program does not understand: {error}", self.base),
+                    format!(
+                        "the CA at {} gave an answer that this program does not understand: {}",
+                        self.base,
+                        plain(&error.to_string())
+                    ),
                 )
                 .hint("is jit-ssh as new as the CA? jit-ssh --version")
             });

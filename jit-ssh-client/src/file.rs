@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -25,6 +25,25 @@ pub(crate) fn private_directory(directory: &Path) -> Result<(), Failure> {
         .mode(0o700)
         .create(directory)
         .map_err(|error| Failure::local(format!("cannot make {}: {error}", directory.display())))
+}
+
+/// Refuses a folder into which somebody else could have put files, as when `$XDG_RUNTIME_DIR` is
+/// `/tmp`. That it is not there is fine.
+///
+/// # Errors
+///
+/// A [`Failure`] naming the folder.
+pub(crate) fn require_own(directory: &Path) -> Result<(), Failure> {
+    let Ok(found) = fs::metadata(directory) else {
+        return Ok(());
+    };
+    let own = nix::unistd::Uid::effective();
+    let owned = found.uid() == own.as_raw() || own.is_root();
+    if owned && found.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    let what = format!("others can write to {}", directory.display());
+    Err(Failure::local(what).hint("make it yours alone (chmod 700), or set $XDG_RUNTIME_DIR"))
 }
 
 /// Replaces `path` by `bytes` with mode 0600: readers see the old file or the new one, never a part.
@@ -127,6 +146,22 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn a_folder_that_others_can_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode));
+        for (bits, own) in [
+            (0o700, true),
+            (0o755, true),
+            (0o775, false),
+            (0o1777, false),
+        ] {
+            mode(bits).unwrap();
+            assert_eq!(require_own(folder.path()).is_ok(), own, "{bits:o}");
+        }
+        assert!(require_own(&folder.path().join("absent")).is_ok());
+    }
 
     #[test]
     fn a_replaced_file_is_private_whole_and_leaves_nothing_beside_it() {

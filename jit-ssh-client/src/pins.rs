@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::file;
+use crate::terminal::plain;
 
 /// How old a stored document may get before it is fetched again, seconds.
 const AGE_SECONDS_MAX: u64 = 24 * 3600;
@@ -143,8 +144,8 @@ fn changed(changes: &[ChangedKey]) -> Failure {
         .iter()
         .fold(Failure::new(Exit::Broken, what), |failure, change| {
             failure
-                .line(format!("{} pinned: {}", change.what, change.pinned))
-                .line(format!("{} seen:   {}", change.what, change.seen))
+                .line(format!("{} pinned: {}", change.what, plain(&change.pinned)))
+                .line(format!("{} seen:   {}", change.what, plain(&change.seen)))
         });
     failure.hint("if your administrator confirms the change by another way: jit-ssh setup --accept-new-keys URL")
 }
@@ -175,12 +176,13 @@ pub(crate) mod tests {
     fn a_changed_key_is_refused_with_both_values_and_the_way_out() {
         let mut seen = discovery();
         seen.environments[0].ca_public_key = "ssh-ed25519 BBBB one".into();
-        seen.log.verifier_key = "ca/log+2+B".into();
+        seen.log.verifier_key = "ca/log+2+B\u{1b}[2J".into();
         let failure = pins().refreshed(seen, Timestamp::default()).unwrap_err();
         assert_eq!(failure.exit, Exit::Broken);
         assert_eq!(failure.lines.len(), 4);
         assert!(failure.lines[2].contains("CA key of prod pinned: ssh-ed25519 AAAA"));
         assert!(failure.hints[0].contains("--accept-new-keys"));
+        assert!(failure.lines[1].ends_with(r"ca/log+2+B\u{1b}[2J"));
     }
 
     #[test]

@@ -65,6 +65,7 @@ impl Session {
     ///
     /// A [`Failure`] when the file cannot be read.
     pub(crate) fn load(config: &Config) -> Result<Option<Self>, Failure> {
+        file::require_own(&config.runtime)?;
         let text = file::read(&Self::path(config))?.map(Zeroizing::new);
         let stored = text.and_then(|text| serde_json::from_str::<Stored>(&text).ok());
         Ok(stored.map(|stored| Self {
@@ -81,6 +82,7 @@ impl Session {
     ///
     /// A [`Failure`] naming the file.
     pub(crate) fn save(&self, config: &Config) -> Result<(), Failure> {
+        file::require_own(&config.runtime)?;
         let stored = Stored {
             token: self.token.expose_secret().to_owned(),
             user: self.user.clone(),

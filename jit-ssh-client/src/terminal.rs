@@ -50,12 +50,15 @@ impl Voice {
 
     /// The failure: `error:`, explanation, `hint:`; with `--json` also as an object on stdout.
     pub(crate) fn failure(self, failure: &Failure) {
-        to_stderr(&format!("{} {}", "error:".red().bold(), failure.what));
+        // Here once more for all of them: an error may quote whoever caused it.
+        let shown = |text: &str| text.lines().map(plain).collect::<Vec<_>>().join("\n");
+        let what = shown(&failure.what);
+        to_stderr(&format!("{} {what}", "error:".red().bold()));
         for line in &failure.lines {
-            to_stderr(&format!("  {line}"));
+            to_stderr(&format!("  {}", shown(line)));
         }
         for hint in &failure.hints {
-            to_stderr(&format!("{} {hint}", "hint:".cyan().bold()));
+            to_stderr(&format!("{} {}", "hint:".cyan().bold(), shown(hint)));
         }
         self.json(&serde_json::json!({
             "error": {
@@ -79,11 +82,16 @@ pub(crate) fn to_stderr(line: &str) {
     writeln!(anstream::stderr(), "{line}").ok();
 }
 
-/// Text from outside made harmless for a terminal: control characters become `\u{…}`.
+/// Text from outside made harmless for a terminal: what moves the cursor, turns the direction of
+/// writing or cannot be seen becomes `\u{…}`.
 pub(crate) fn plain(text: &str) -> String {
+    let unseen = |c: char| {
+        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    };
     text.chars()
         .flat_map(|c| {
-            if c.is_control() {
+            if c.is_control() || unseen(c) {
                 c.escape_unicode().collect::<Vec<char>>()
             } else {
                 vec![c]
@@ -100,5 +108,6 @@ mod tests {
     fn text_of_a_server_cannot_move_the_cursor() {
         assert_eq!(plain("a\u{1b}[2Jb\r\n"), "a\\u{1b}[2Jb\\u{d}\\u{a}");
         assert_eq!(plain("Grüße · 1 h"), "Grüße · 1 h");
+        assert_eq!(plain("a\u{202e}b\u{200b}"), "a\\u{202e}b\\u{200b}");
     }
 }

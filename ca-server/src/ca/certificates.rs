@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ca_core::api::{self, IssuedCertificate, PolicyReason, RequestCertificate};
 use ca_core::digest::Digest;
 use ca_core::event::Attempt;
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::login::random;
 use super::{Ca, Caller, Failure, Signing, actor_or_refuse, refused};
@@ -22,6 +24,11 @@ use crate::state::State;
 use wish::Parsed;
 
 mod wish;
+
+/// Searches for hints at once.
+static HINTING: Semaphore = Semaphore::const_new(2);
+/// Longest wait for a place among them; then the denial is told without hints.
+const HINT_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Why no new certificate was recorded.
 #[derive(Debug)]
@@ -68,7 +75,7 @@ impl Ca {
             Ok(recorded) => recorded,
             Err(CommitError::Refused(NotRecorded::Answered(serial))) => self.recall(serial).await?,
             Err(CommitError::Refused(NotRecorded::Denied(denied))) => {
-                return Err(self.denied(&policies, &denied));
+                return Err(self.denied(policies, *denied).await);
             }
             Err(CommitError::Refused(NotRecorded::Failed(failure))) => return Err(failure),
             Err(CommitError::Busy(why)) => return Err(Failure::Busy(why)),
@@ -89,10 +96,11 @@ impl Ca {
             Failure::CaKeyUnavailable
         })?;
         let key = signing.signer.public_key();
-        let now = self.clock.now().max(recorded.time());
+        // Judged as of its record. A slow signer, a clock that was set or a request repeated late
+        // may find the window over, which is not the key's fault and harms nobody.
         recorded
             .get()
-            .finish(signature.blob(), key, now)
+            .finish(signature.blob(), key, recorded.time())
             .map_err(|error| {
                 tracing::error!(%error, "wrong certificate not released; this key signs no more");
                 signing.distrusted.store(true, Ordering::SeqCst);
@@ -131,16 +139,27 @@ impl Ca {
         })
     }
 
-    /// Reasons and hints in words. Hints cost some dozens of evaluations, so they are computed
-    /// here, in the caller's task, and not while everybody waits for the ledger.
-    fn denied(&self, policies: &PolicySet, denied: &Denied) -> Failure {
-        let environment = denied.question.on.environment();
+    /// Reasons and hints in words. Hints cost some dozens of evaluations for each login name, so
+    /// they are computed here and not while everybody waits for the ledger, on few threads at once
+    /// and not at all in a crowd: being denied must not be a way to keep the machine busy.
+    async fn denied(&self, policies: Arc<PolicySet>, denied: Denied) -> Failure {
+        let Denied {
+            denial, question, ..
+        } = denied;
+        let environment = question.on.environment();
         let accounts = environment
             .and_then(|name| self.environments.get(name))
-            .map_or(&[][..], |signing| &signing.rules.accounts);
-        let hints = policy::hints(policies, &denied.question, accounts);
+            .map_or_else(Vec::new, |signing| signing.rules.accounts.clone());
+        let hints = match tokio::time::timeout(HINT_WAIT_MAX, HINTING.acquire()).await {
+            Ok(Ok(_place)) => {
+                let search = move || policy::hints(&policies, &question, &accounts);
+                let found = tokio::task::spawn_blocking(search).await;
+                found.unwrap_or_default()
+            }
+            _ => Vec::new(),
+        };
         Failure::Denied {
-            reasons: denied.denial.reasons.iter().map(reason).collect(),
+            reasons: denial.reasons.iter().map(reason).collect(),
             hints: hints.iter().map(hint).collect(),
         }
     }
@@ -164,7 +183,7 @@ fn decide(
     let Signing { rules, .. } = signing;
     let source = wish.source;
     let subject = &actor.person().subject;
-    if let Some(answered) = state.answered(subject, &request_id) {
+    if let Some(answered) = state.answered(subject, &request_id, turn.now()) {
         let serial = Serial::try_from(answered.serial).ok();
         let same = answered.digest == request_digest && !state.is_revoked(answered.serial);
         return Err(match serial.filter(|_| same) {

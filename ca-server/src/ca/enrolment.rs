@@ -14,10 +14,10 @@ use ca_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::factor::{Evaluated, Spent, accept, refuse, seed_name};
-use super::login::{random, random_token};
+use super::login::{random, random_token, unspent};
 use super::{Ca, Caller, Enrolment, Failure, actor_or_refuse};
 use crate::access;
-use crate::authn::{recovery, totp};
+use crate::authn::{Identity, recovery, totp};
 use crate::ledger::Refusal;
 use crate::policy::{Action, On, Question};
 use crate::state::State;
@@ -68,7 +68,10 @@ impl Ca {
             || self.settings.administrators.contains(&person.user);
         let offered = self.ledger.commit(move |state, turn| {
             let who = (Attempt::Enrolment, &person, source);
-            let entitled = entitled(state, &person, (&evaluated, &tickets), open, turn.now())
+            let now = turn.now();
+            let entitled = unspent(state, &identity, now)
+                .and_then(|()| first_offer(state, &identity))
+                .and_then(|()| entitled(state, &person, (&evaluated, &tickets), open, now))
                 .map_err(|why| refuse(who, why))?;
             // Counted here, so that two enrolments at once never share a seed's name.
             let generation = state.factor(&person.subject).map_or(0, |f| f.generations) + 1;
@@ -129,9 +132,10 @@ impl Ca {
             .collect();
         let confirmed = self.ledger.commit(move |state, turn| {
             let who = (Attempt::Enrolment, &person, source);
-            let offer = (identity.id_token(), &evaluated);
-            let (generation, totp_step) =
-                confirmed(state, &person, offer, turn.now()).map_err(|why| refuse(who, why))?;
+            let (now, offer) = (turn.now(), (identity.id_token(), &evaluated));
+            let (generation, totp_step) = unspent(state, &identity, now)
+                .and_then(|()| confirmed(state, &person, offer, now))
+                .map_err(|why| refuse(who, why))?;
             let person = person.clone();
             let recovery_codes = digests;
             let event = TotpConfirmed {
@@ -223,6 +227,20 @@ impl Ca {
         });
         enrolled.await?;
         Ok(())
+    }
+}
+
+/// That this sign-in has not been given a seed yet. Each seed is a record and a sealed secret that
+/// stay, so somebody without a factor could fill the disk with one sign-in.
+fn first_offer(state: &State, identity: &Identity) -> Result<(), (Failure, &'static str)> {
+    let offered = state
+        .factor(&identity.person().subject)
+        .and_then(|factor| factor.offered);
+    match offered {
+        Some((_, asked_with)) if asked_with == identity.id_token() => {
+            Err((Failure::LoginRefused, "enrolment-begun-before"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Ca, Caller, Failure, actor_or_refuse, refused};
 use crate::authn::Identity;
 use crate::identity::IdentifyError;
 use crate::ledger::Refusal;
+use crate::state::State;
 
 impl Ca {
     /// ID token and second factor become a session. The token is returned once and never kept.
@@ -39,9 +40,7 @@ impl Ca {
         let length = self.settings.session;
         let opened = self.ledger.commit(move |state, turn| {
             let who = (Attempt::SignIn, identity.person(), source);
-            if state.is_spent(&identity.id_token()) {
-                return Err(refuse(who, (Failure::LoginRefused, "id-token-reused")));
-            }
+            unspent(state, &identity, turn.now()).map_err(|why| refuse(who, why))?;
             let enrolled = state
                 .factor(&identity.person().subject)
                 .filter(|factor| factor.confirmed.is_some());
@@ -108,7 +107,7 @@ impl Ca {
     ///
     /// [`Failure::SessionRequired`] when it is not open.
     pub async fn session_status(&self, caller: Caller) -> Result<api::SessionStatus, Failure> {
-        let look = move |state: &crate::state::State, now: Timestamp| {
+        let look = move |state: &State, now: Timestamp| {
             let session = state.session(&caller.session, now)?;
             let live = state.live_of(&session.person.subject, now);
             let certificates = live
@@ -164,6 +163,23 @@ impl Ca {
             Ok(_) => Err(Failure::LoginRefused),
         }
     }
+}
+
+/// That this sign-in at the provider has opened no session before and is not over on the clock of
+/// the log, by which its use is forgotten: a machine whose clock was set back must not accept it
+/// again.
+pub(super) fn unspent(
+    state: &State,
+    identity: &Identity,
+    now: Timestamp,
+) -> Result<(), (Failure, &'static str)> {
+    if state.is_spent(&identity.id_token()) {
+        return Err((Failure::LoginRefused, "id-token-reused"));
+    }
+    if now >= identity.id_token_expires() {
+        return Err((Failure::LoginRefused, "id-token-expired"));
+    }
+    Ok(())
 }
 
 /// 256 random bits as base64url text.

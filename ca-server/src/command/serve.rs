@@ -126,7 +126,13 @@ pub fn settings(config: &Config) -> HttpSettings {
 pub fn bind(config: &Config) -> anyhow::Result<Listener> {
     if let Some(path) = config.listen.strip_prefix("unix:") {
         let path = std::path::Path::new(path);
-        if std::os::unix::net::UnixStream::connect(path).is_err() && path.exists() {
+        if let Ok(found) = std::fs::symlink_metadata(path) {
+            use std::os::unix::fs::FileTypeExt as _;
+            let left = std::os::unix::net::UnixStream::connect(path).is_err();
+            anyhow::ensure!(
+                found.file_type().is_socket() && left,
+                "listen on {path:?}: something else is there"
+            );
             // Nobody answers: a socket left behind by a process that was killed.
             std::fs::remove_file(path).with_context(|| format!("{path:?}"))?;
         }
@@ -196,4 +202,30 @@ fn watch_policies(ca: &Arc<Ca>) -> anyhow::Result<crate::policy_files::Watch> {
         Reload::Unchanged => {}
     };
     Ok(ca.policies.watch(report)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authn::IssuerConfig;
+    use crate::command::init::plan;
+    use ca_core::time::Timestamp;
+
+    #[test]
+    fn a_file_that_is_no_socket_is_not_removed_to_listen_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("listen");
+        let url = "https://ca.example".parse().unwrap();
+        let issuer = IssuerConfig::new("https://id.example", "jit-ssh");
+        let environments = ["prod".parse().unwrap()];
+        let mut config = plan(&url, issuer, &environments, Timestamp::default()).unwrap();
+        config.listen = format!("unix:{}", path.display());
+        std::fs::write(&path, "precious").unwrap();
+        assert!(bind(&config).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+        std::fs::remove_file(&path).unwrap();
+        drop(bind(&config).unwrap());
+        assert!(path.exists());
+        drop(bind(&config).unwrap());
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::ca::example::{Example, SESSION_KEY, ssh_keygen};
 
+mod attacks;
 mod flow;
 mod listening;
 mod problems;

@@ -220,6 +220,37 @@ async fn nobody_waits_for_a_slow_provider_while_the_old_keys_are_good_enough() {
 }
 
 #[tokio::test]
+async fn a_crowd_that_waits_for_a_provider_that_is_away_shares_one_try() {
+    let server = Server::start(&["a"]).await;
+    server.play(|played| played.down = true);
+    let providers = Arc::new(server.providers());
+    let fetching = providers.providers[0].last_fetch.lock().await;
+    let mut waiting = tokio::task::JoinSet::new();
+    for seconds in (0..50).step_by(10) {
+        let (providers, issuer) = (Arc::clone(&providers), server.issuer.clone());
+        let now = Timestamp::from_unix_seconds(1_000_000 + seconds);
+        waiting.spawn(async move { providers.keys(&issuer, None, now).await.is_err() });
+    }
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    drop(fetching);
+    assert_eq!(waiting.join_all().await, [true; 5]);
+    assert_eq!(server.fetches(), 1);
+}
+
+#[tokio::test]
+async fn who_asked_a_moment_before_the_last_fetch_causes_no_other() {
+    let server = Server::start(&["a"]).await;
+    let providers = server.providers();
+    assert_eq!(knows(&providers, &server, "x", 100).await, Some(false));
+    assert_eq!(knows(&providers, &server, "x", 101).await, Some(false));
+    let fetches = server.fetches();
+    assert_eq!(knows(&providers, &server, "x", 100).await, Some(false));
+    assert_eq!(server.fetches(), fetches);
+}
+
+#[tokio::test]
 async fn a_private_provider_is_trusted_through_its_ca_file_only() {
     let ca = rcgen::KeyPair::generate().unwrap();
     let mut about = rcgen::CertificateParams::new(vec![]).unwrap();

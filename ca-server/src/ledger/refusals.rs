@@ -13,7 +13,8 @@ use crate::state;
 
 /// Single records of one person or address in a minute.
 const EACH_MAX: u32 = 10;
-/// Single records of everybody in a minute.
+/// Single records of all known people in a minute, and as many of all addresses: noise that costs
+/// nothing must not hide what a person who signed in was denied.
 const ALL_MAX: u32 = 100;
 /// Different codes in a summary, `other` among them, as which further ones count.
 const CODES_MAX: usize = 32;
@@ -31,7 +32,8 @@ enum Who {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refusals {
     since: Timestamp,
-    recorded: u32,
+    people: u32,
+    addresses: u32,
     each: HashMap<Who, u32>,
     count: u64,
     by_code: BTreeMap<String, u64>,
@@ -66,15 +68,15 @@ impl Refusals {
         if state::counts_for_lockout(refused) {
             return true;
         }
-        let who = match &refused.person {
-            Some(person) => Who::Person(person.subject.clone()),
-            None => Who::Address(refused.source),
+        let (who, recorded) = match &refused.person {
+            Some(person) => (Who::Person(person.subject.clone()), &mut self.people),
+            None => (Who::Address(refused.source), &mut self.addresses),
         };
-        if self.recorded < ALL_MAX {
+        if *recorded < ALL_MAX {
             let each = self.each.entry(who).or_default();
             if *each < EACH_MAX {
                 *each += 1;
-                self.recorded += 1;
+                *recorded += 1;
                 return true;
             }
         }

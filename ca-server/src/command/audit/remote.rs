@@ -21,7 +21,9 @@ impl Remote {
         session: &Path,
         certificate: Option<&Path>,
     ) -> anyhow::Result<Self> {
-        let mut client = reqwest::Client::builder();
+        check_url(url)?;
+        // No redirects: the token is for this server alone.
+        let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         if let Some(path) = certificate {
             let pem = std::fs::read(path).with_context(|| format!("{path:?}"))?;
             for certificate in reqwest::Certificate::from_pem_bundle(&pem)? {
@@ -62,6 +64,46 @@ impl Remote {
         match serde_json::from_slice::<Problem>(&bytes) {
             Ok(problem) => anyhow::bail!("{status}: {}", problem.detail.unwrap_or(problem.title)),
             Err(_) => anyhow::bail!("the server answers {status}"),
+        }
+    }
+}
+
+/// The session's token goes there, so nobody on the way may read it.
+fn check_url(url: &str) -> anyhow::Result<()> {
+    let parsed = url::Url::parse(url).with_context(|| format!("--url {url:?}"))?;
+    let loopback = match parsed.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    anyhow::ensure!(
+        parsed.scheme() == "https" || (parsed.scheme() == "http" && loopback),
+        "--url {url:?} must be https:// (http:// only on loopback)"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_token_is_not_sent_in_clear_to_another_machine() {
+        for good in [
+            "https://ca.example",
+            "http://127.0.0.1:7443",
+            "http://[::1]:1",
+        ] {
+            check_url(good).unwrap();
+        }
+        for bad in [
+            "http://ca.example",
+            "http://127.0.0.1.example",
+            "ftp://localhost",
+            "ca",
+        ] {
+            assert!(check_url(bad).is_err(), "{bad}");
         }
     }
 }

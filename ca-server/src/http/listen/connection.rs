@@ -35,6 +35,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// Longest wait for its answer.
 const PING_WITHIN: Duration = Duration::from_secs(20);
+/// How long a connection that was told to end may still answer: longer than any answer takes.
+const LEAVE_WITHIN: Duration = Duration::from_secs(60);
 /// Pause between two looks at the time a connection has taken.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -109,7 +111,8 @@ where
     }
     if !guest.activity.is_idle() {
         connection.as_mut().graceful_shutdown();
-        drop(connection.await);
+        // It has no place any more, so a client that never reads must not stay for ever.
+        drop(tokio::time::timeout(LEAVE_WITHIN, connection).await);
     }
 }
 

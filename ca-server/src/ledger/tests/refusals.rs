@@ -99,6 +99,9 @@ async fn a_flood_from_everywhere_is_bounded_for_all_and_an_other_person_is_still
     let attempts = (0..3000).map(|n| refused(&format!("code-{}", n % 50), &address(n), None));
     flood(&running.ledger, attempts).await;
     assert_eq!(running.ledger.size(), 1 + 100);
+    let denied = refused("denied", "10.0.0.1", Some("mallory"));
+    refuse(&running.ledger, denied).await;
+    assert_eq!(running.ledger.size(), 1 + 101, "hidden by the noise");
     folder.clock.set(start_time().plus(Duration::from_secs(60)));
     refuse(
         &running.ledger,
