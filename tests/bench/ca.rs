@@ -22,7 +22,7 @@ const REDIRECT: &str = "http://127.0.0.1:9/callback";
 const START_MAX: Duration = Duration::from_secs(120);
 /// A key like any other; its private half is not needed.
 pub(crate) const PUBLIC_KEY: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIKWtcYlpJdjlX/eYyD1JfGyZNo/mpNSMRfD7L4sItDU";
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAjjhVMFpShPpne4jn8IQntnWUjmpEI6taWLuNikeg48";
 
 /// A CA in a folder of its own.
 pub(crate) struct Ca {
