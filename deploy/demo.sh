@@ -48,7 +48,7 @@ wait_for "ca-server dev" $! test -s "$dir/ca/dev.json"
 cat "$dir/ca.log"
 
 say "2. An unmodified sshd ($(/usr/sbin/sshd -V 2>&1 | head -n 1)) that trusts the prod CA"
-useradd --no-create-home --home-dir /nonexistent --shell /bin/sh --password '*' "$account"
+useradd --no-create-home --home-dir / --shell /bin/sh --password '*' "$account"
 mkdir -p -m 755 /run/sshd "/run/$account"
 port=$(python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])')
 ssh-keygen -q -t ed25519 -N '' -f "/run/$account/host_key"

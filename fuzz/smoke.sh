@@ -4,6 +4,8 @@
 #   fuzz/smoke.sh note receipt    only these
 # Needs the toolchain of the workspace and a C++ compiler; neither cargo-fuzz nor nightly: the flags
 # are those that cargo-fuzz sets, without a sanitizer (ca-core forbids unsafe code).
+# ID tokens are not here: their parser is in ca-server, which would bring Cedar, sled and aws-lc into
+# every build of this folder. Bounded property tests stand beside it (authn/id_token/tests.rs).
 set -euo pipefail
 cd "$(dirname "$0")"
 

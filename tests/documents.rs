@@ -28,9 +28,14 @@ fn every_test_named_in_security_md_exists() {
         .filter(|word| word.matches('_').count() >= 4 && !word.contains(['/', ' ', '-']))
         .collect();
     assert!(named.len() > 40, "only {} tests are named", named.len());
-    let missing: Vec<&&str> =
-        named.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
-    assert!(missing.is_empty(), "SECURITY.md names tests that do not exist: {missing:#?}");
+    let missing: Vec<&&str> = named
+        .iter()
+        .filter(|name| !code.contains(&format!("fn {name}(")))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "SECURITY.md names tests that do not exist: {missing:#?}"
+    );
 }
 
 #[test]
@@ -47,7 +52,10 @@ fn links_between_the_documents_lead_somewhere() {
     for page in pages {
         let text = std::fs::read_to_string(&page).expect("a page");
         let folder = page.parent().expect("a folder");
-        for (_, rest) in text.match_indices("](").map(|(at, _)| text.split_at(at + 2)) {
+        for (_, rest) in text
+            .match_indices("](")
+            .map(|(at, _)| text.split_at(at + 2))
+        {
             let target = rest.split([')', '#']).next().unwrap_or_default();
             if !target.is_empty() && !target.contains("://") {
                 assert!(folder.join(target).exists(), "{}: {target}", page.display());

@@ -8,7 +8,12 @@ use crate::support::dev::{Dev, Person};
 use crate::support::run::run;
 
 fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp");
+    let status = Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(to)
+        .status()
+        .expect("cp");
     assert!(status.success());
 }
 
@@ -17,7 +22,9 @@ fn recorded(dev: &Dev) -> Vec<u64> {
     let export = dev.ca_server(&["audit", "export"]).succeeds();
     let lines = export.stdout.lines();
     let records = lines.map(|line| serde_json::from_str(line).expect("a JSON object a line"));
-    records.filter_map(|record: serde_json::Value| record["serial"].as_u64()).collect()
+    records
+        .filter_map(|record: serde_json::Value| record["serial"].as_u64())
+        .collect()
 }
 
 /// A certificate the person got, by its serial.
@@ -46,7 +53,9 @@ impl ArgsAnd for Command {
 fn killed_at_any_moment_the_ca_never_forgets_a_certificate_it_released() {
     let mut dev = Dev::start();
     let alice = dev.person("alice");
-    let mut released = vec![serial(&alice.login(&["staging", "--json"]).succeeds().stdout)];
+    let mut released = vec![serial(
+        &alice.login(&["staging", "--json"]).succeeds().stdout,
+    )];
     // The session survives the crashes, so each round is one certificate, cut off somewhere else.
     for round in 0..12_u64 {
         alice.agent.ssh_add(&["-D"]);
@@ -66,7 +75,10 @@ fn killed_at_any_moment_the_ca_never_forgets_a_certificate_it_released() {
     }
     let recorded = recorded(&dev);
     for serial in released {
-        assert!(recorded.contains(&serial), "{serial} was released and is not in {recorded:?}");
+        assert!(
+            recorded.contains(&serial),
+            "{serial} was released and is not in {recorded:?}"
+        );
     }
     let mut unique = recorded.clone();
     unique.dedup();
@@ -89,7 +101,10 @@ fn a_restored_backup_of_the_store_is_refused_and_the_message_says_what_to_do() {
     std::fs::rename(&store, dev.place().join("newest")).expect("rename");
     copy(&backup, &store);
     let said = dev.refuses_to_start();
-    assert!(said.contains("rolled back") && said.contains("new epoch"), "{said}");
+    assert!(
+        said.contains("rolled back") && said.contains("new epoch"),
+        "{said}"
+    );
     // The newest store is still good.
     std::fs::remove_dir_all(&store).expect("remove");
     std::fs::rename(dev.place().join("newest"), &store).expect("rename");
@@ -127,7 +142,11 @@ fn a_store_with_altered_bytes_is_refused_or_found_by_audit_verify() {
     altered[place] ^= 1;
     std::fs::write(&path, altered).expect("write");
     let verify = dev.ca_server(&["audit", "verify"]);
-    assert!(!verify.succeeded(), "verify found nothing: {}", verify.stdout);
+    assert!(
+        !verify.succeeded(),
+        "verify found nothing: {}",
+        verify.stdout
+    );
     dev.refuses_to_start();
     std::fs::write(&path, whole).expect("write");
     dev.ca_server(&["audit", "verify"]).succeeds();
@@ -144,8 +163,13 @@ struct SmallDisk(PathBuf);
 impl SmallDisk {
     fn mount(over: &Path) -> Self {
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=256m,mode=0700", "tmpfs"]).arg(over);
-        assert!(mount.status().expect("mount").success(), "a tmpfs (needs root)");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=256m,mode=0700", "tmpfs"])
+            .arg(over);
+        assert!(
+            mount.status().expect("mount").success(),
+            "a tmpfs (needs root)"
+        );
         Self(over.to_owned())
     }
 }
@@ -170,7 +194,11 @@ fn on_a_full_disk_nothing_is_issued_until_there_is_room_again() {
     fill.args(["-l", "215M"]).arg(&filler);
     assert!(fill.status().expect("fallocate").success());
     let full = run(alice.jit_ssh(&["login", "prod"])).exits_with(6);
-    assert!(full.stderr.contains("nothing was issued"), "{}", full.stderr);
+    assert!(
+        full.stderr.contains("nothing was issued"),
+        "{}",
+        full.stderr
+    );
     assert_eq!(alice.agent.list().len(), 1);
     std::fs::remove_file(&filler).expect("remove");
     run(alice.jit_ssh(&["login", "prod"])).succeeds();
@@ -196,9 +224,16 @@ fn a_broken_policy_file_is_refused_at_start_with_line_and_caret() {
     dev.stop();
     let path = dev.place().join("policies/baseline.cedar");
     let whole = std::fs::read_to_string(&path).expect("the policies");
-    std::fs::write(&path, format!("{whole}\npermit (principal, action, resource")).expect("write");
+    std::fs::write(
+        &path,
+        format!("{whole}\npermit (principal, action, resource"),
+    )
+    .expect("write");
     let said = dev.refuses_to_start();
-    assert!(said.contains("baseline.cedar:") && said.contains('^'), "{said}");
+    assert!(
+        said.contains("baseline.cedar:") && said.contains('^'),
+        "{said}"
+    );
     std::fs::write(&path, whole).expect("write");
     dev.start_again();
 }

@@ -340,7 +340,7 @@ fn plain_ssh_logs_in_by_itself_through_the_included_block_and_falls_through_with
                 &crate::support::dev::path_with_programs().to_string_lossy(),
             );
         session.run_with(
-            &["-o", "HostName=127.0.0.1"],
+            &["-o", "HostName=127.0.0.1", "-l", account.name()],
             "web1.prod.example.com",
             "echo inside",
         )

@@ -5,6 +5,8 @@
 
 mod documents;
 mod faults;
+mod http_edge;
+mod identity;
 mod login;
 mod parts;
 mod support;

@@ -17,6 +17,7 @@ pub mod programs;
 pub mod pty;
 pub mod python;
 pub mod run;
+pub mod serve;
 pub mod sign_in;
 pub mod signing_key;
 pub mod ssh;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use ca_core::name::Environment;
 
-use crate::ca::{Ca, Settings, Signing};
+use crate::ca::{Ca, OnCall, Settings, Signing};
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig, KeyConfig};
 use crate::environment::EnvironmentRules;
@@ -112,13 +112,16 @@ fn settings(config: &Config) -> Settings {
     Settings {
         session: Duration::from_secs(u64::from(config.session_hours) * 3600),
         enrolment: config.enrolment,
+        administrators: config.administrators.clone(),
         // otpauth labels cannot hold a colon.
         totp_issuer: format!(
             "jit-ssh {}",
             host.split([':', '/']).next().unwrap_or_default()
         ),
-        on_call_users: config.on_call.users.clone(),
-        on_call_groups: config.on_call.groups.clone(),
+        on_call: Arc::new(OnCall {
+            users: config.on_call.users.clone(),
+            groups: config.on_call.groups.clone(),
+        }),
     }
 }
 

@@ -8,7 +8,20 @@ use ca_core::name::{Environment, Subject, UserName};
 use ca_core::tlog::leaf::Leaf;
 
 use crate::ledger::{Ledger, Shown};
-use crate::store::{Search, StoreError};
+use crate::store::{self, Record, Search, StoreError};
+
+pub use export::{Exported, export, verify_export};
+pub use source::{LogPlace, Source, SourceError};
+pub use verify::{Check, Finding, Progress, Report, verify};
+
+mod certificate;
+mod export;
+mod source;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod verify;
+mod worker;
 
 /// Records in a page when nothing is said.
 const LIMIT_DEFAULT: u32 = 100;
@@ -88,12 +101,31 @@ fn wrong(error: &dyn std::fmt::Display) -> String {
 /// [`StoreError`] when the store cannot be read or does not fit its own hashes.
 pub fn page(ledger: &Ledger, search: &Search) -> Result<AuditPage, StoreError> {
     let found = ledger.search(search)?;
-    let shown = ledger.show(&found.indexes)?;
-    let records = shown.iter().map(record).collect::<Result<_, _>>()?;
+    let mut records = Vec::with_capacity(found.indexes.len());
+    for shown in ledger.show(&found.indexes)? {
+        if matches(search, &shown.record)? {
+            records.push(record(&shown)?);
+        }
+    }
     Ok(AuditPage {
         records,
         next: found.next,
     })
+}
+
+/// Whether a record that the index named carries the terms: the index keeps hashes of terms only.
+///
+/// # Errors
+///
+/// [`StoreError::Damaged`] when its event does not parse.
+pub fn matches(search: &Search, record: &Record) -> Result<bool, StoreError> {
+    let Some(opening) = &record.opening else {
+        return Ok(true);
+    };
+    let event = Event::from_bytes(&opening.event)
+        .map_err(|error| StoreError::Damaged(error.to_string()))?;
+    let terms = store::terms(&event);
+    Ok(search.terms.iter().all(|term| terms.contains(term)))
 }
 
 /// A record for reading and for proving.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ca_core::digest::Digest;
@@ -55,6 +55,23 @@ pub enum Enrolment {
     Ticket,
 }
 
+/// Who is on call, by configuration.
+#[derive(Clone, Debug, Default)]
+pub struct OnCall {
+    /// By user name.
+    pub users: BTreeSet<UserName>,
+    /// By group.
+    pub groups: BTreeSet<String>,
+}
+
+impl OnCall {
+    /// Whether this person is.
+    #[must_use]
+    pub fn includes(&self, actor: &Actor) -> bool {
+        self.users.contains(&actor.person().user) || !self.groups.is_disjoint(actor.groups())
+    }
+}
+
 /// What is configured rather than decided.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -62,12 +79,12 @@ pub struct Settings {
     pub session: Duration,
     /// See [`Enrolment`].
     pub enrolment: Enrolment,
+    /// People who enrol their first factor without a ticket, so that somebody can issue tickets.
+    pub administrators: BTreeSet<UserName>,
     /// The name beside the account in authenticator apps.
     pub totp_issuer: String,
-    /// People who are on call.
-    pub on_call_users: BTreeSet<UserName>,
-    /// Groups whose members are on call.
-    pub on_call_groups: BTreeSet<String>,
+    /// Who is on call.
+    pub on_call: Arc<OnCall>,
 }
 
 /// The authority.
@@ -149,17 +166,6 @@ impl Ca {
             }))
         });
         ignore_refusal(loaded.await)
-    }
-
-    fn is_on_call(&self, actor: &Actor) -> bool {
-        self.settings.on_call_users.contains(&actor.person().user)
-            || !self.settings.on_call_groups.is_disjoint(actor.groups())
-    }
-
-    fn environment(&self, name: &str) -> Option<&Signing> {
-        self.environments
-            .get(name)
-            .filter(|signing| !signing.distrusted.load(Ordering::SeqCst))
     }
 }
 

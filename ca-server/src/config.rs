@@ -47,6 +47,9 @@ pub struct Config {
     /// `ticket`: an administrator lets people enrol; `open`: whoever signs in first enrols.
     #[serde(default)]
     pub enrolment: Enrolment,
+    /// With `ticket`: who enrols their first factor without one, so that somebody can issue tickets.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub administrators: BTreeSet<UserName>,
     /// Requests per second and address before 429, for all but sign-in. 0 is off.
     #[serde(default = "requests_per_second")]
     pub requests_per_second: u32,

@@ -59,6 +59,8 @@ impl Dev {
             create_dev(&dir, self.listen)?;
         }
         self.move_to_asked_port(&dir)?;
+        // Whoever waits for this file must not take the last run's for this one's.
+        drop(std::fs::remove_file(dir.join("dev.json")));
         let config = Config::read(&dir.join(FILE_NAME))?;
         let issuer = config
             .issuers
@@ -68,10 +70,13 @@ impl Dev {
         let listener = serve::bind(&config)?;
         let running = assembly::start(&config, Clock::System).await?;
         let secrets = enrol(&running, &dir, &issuer.issuer).await?;
-        write_dev_json(&dir, &config, &secrets)?;
         tokio::spawn(provider);
-        say_ready(&dir, &config);
-        serve::run(&config, running, listener, serve::asked_to_stop()?).await
+        let ready = || {
+            write_dev_json(&dir, &config, &secrets)?;
+            say_ready(&dir, &config);
+            Ok(())
+        };
+        serve::run(&config, running, (listener, serve::asked_to_stop()?), ready).await
     }
 
     /// `--listen` on a later start moves the CA; its identity stays.

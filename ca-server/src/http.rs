@@ -100,7 +100,7 @@ struct Edge {
 
 type Shared = axum::extract::State<Arc<Edge>>;
 
-/// All routes. To be run by [`listen`], which says who the peer is.
+/// All routes. To be run by [`listen()`], which says who the peer is.
 pub fn router(ca: Arc<Ca>, settings: HttpSettings) -> Router {
     let edge = Arc::new(Edge {
         limits: rate::Limits::new(&settings),

@@ -17,8 +17,9 @@ use crate::authn::id_token::{
 
 mod fetch;
 
-/// Pause between two fetches caused by unknown key ids: longer than an attacker can make useful,
-/// short enough that a sign-in after a rotation works at the second try at worst.
+/// Pause between two fetches caused by unknown key ids, and between two tries to renew old keys:
+/// longer than an attacker can make useful, short enough that a sign-in after two rotations in a
+/// row works at the second try at worst. The first unknown id after any other fetch asks at once.
 const REFETCH_PAUSE: Duration = Duration::from_secs(30);
 
 /// Pause between two tries while there are no keys at all.
@@ -35,8 +36,17 @@ struct Provider {
     config: IssuerConfig,
     client: reqwest::Client,
     cached: ArcSwapOption<Cached>,
-    /// When the last fetch began. Held locked while one runs, so there is one at a time.
-    last_fetch: Mutex<Option<Timestamp>>,
+    /// Held locked while a fetch runs, so there is one at a time.
+    last_fetch: Mutex<LastFetch>,
+}
+
+/// When the last fetches began.
+#[derive(Debug, Default)]
+struct LastFetch {
+    /// For whatever reason.
+    any: Option<Timestamp>,
+    /// Because fresh keys lacked a key id.
+    for_unknown_id: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -123,7 +133,7 @@ impl Providers {
                 client: fetch::client(&config)?,
                 config,
                 cached: ArcSwapOption::empty(),
-                last_fetch: Mutex::new(None),
+                last_fetch: Mutex::default(),
             });
         }
         Ok(Self { providers })
@@ -143,7 +153,7 @@ impl Providers {
     /// The keys of `issuer`, fetched if they are not known, too old, or lack `key_id`.
     ///
     /// The set may still lack `key_id`: then the provider does not know it either, or was asked
-    /// less than 30 s ago.
+    /// for an unknown id less than 30 s ago.
     ///
     /// # Errors
     ///
@@ -204,14 +214,20 @@ impl Provider {
         if let Some(keys) = self.fresh(key_id, now) {
             return Ok(keys);
         }
-        let pause = match self.usable(now) {
-            Some(_) => REFETCH_PAUSE,
-            None => FIRST_FETCH_PAUSE,
+        // The keys are fresh and the id is unknown: perhaps the provider has just changed its key.
+        let unknown_id = self.fresh(None, now).is_some();
+        let (last, pause) = match self.usable(now) {
+            Some(_) if unknown_id => (last_fetch.for_unknown_id, REFETCH_PAUSE),
+            Some(_) => (last_fetch.any, REFETCH_PAUSE),
+            None => (last_fetch.any, FIRST_FETCH_PAUSE),
         };
         // A clock that was set back must not stop fetching until it has caught up.
-        let too_soon = last_fetch.is_some_and(|last| last <= now && now.since(last) < pause);
+        let too_soon = last.is_some_and(|last| last <= now && now.since(last) < pause);
         if !too_soon {
-            *last_fetch = Some(now);
+            last_fetch.any = Some(now);
+            if unknown_id {
+                last_fetch.for_unknown_id = Some(now);
+            }
             match fetch::keys(&self.client, &self.config.issuer).await {
                 Ok((keys, lifetime)) => self.cached.store(Some(Arc::new(Cached {
                     keys: Arc::new(keys),

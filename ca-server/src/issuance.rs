@@ -41,7 +41,7 @@ pub struct Particulars {
 }
 
 /// A signed certificate whose signature and content were checked. Made only by
-/// [`Prepared::finish`].
+/// `Prepared::finish`.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     line: String,

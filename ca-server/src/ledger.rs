@@ -23,12 +23,15 @@ use crate::recordable::Recordable;
 use crate::state::State;
 use crate::store::{Record, Store, StoreError};
 
+pub(crate) use edge::TreeReader;
 pub use key::LogKey;
-pub use open::{OpenError, Opened};
+pub use open::{OpenError, Opened, sign_checkpoint};
 pub use reading::Shown;
+pub(crate) use reading::check_opening;
 
 mod edge;
 mod key;
+mod load;
 mod open;
 mod reading;
 mod refusals;

@@ -8,7 +8,10 @@ use ca_server::command::place::Place;
 use ca_server::command::policy::{PolicyCommand, PolicySetting};
 use ca_server::command::serve::{EXIT_STOPPED, Ended, Serve};
 use ca_server::command::sshd_config::SshdConfig;
-use ca_server::{clock::Clock, command, config::Config, dev::Dev};
+use ca_server::config::{Config, ConfigError};
+use ca_server::identity::ProvidersError;
+use ca_server::policy_files::PolicyFilesError;
+use ca_server::{clock::Clock, command, dev::Dev};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -42,9 +45,22 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(1)
+            ExitCode::from(if misconfigured(&error) {
+                EXIT_CONFIG
+            } else {
+                1
+            })
         }
     }
+}
+
+/// What the operator must mend before another start makes sense (sysexits: EX_CONFIG).
+const EXIT_CONFIG: u8 = 78;
+
+fn misconfigured(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<ConfigError>() || cause.is::<PolicyFilesError>() || cause.is::<ProvidersError>()
+    })
 }
 
 fn run(verb: Verb) -> anyhow::Result<ExitCode> {

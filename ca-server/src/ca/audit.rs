@@ -1,5 +1,7 @@
 //! Reading the records through the API, for people whom policy lets; each reading is a record.
 
+use std::sync::Arc;
+
 use ca_core::api::{AuditPage, AuditQuery};
 use ca_core::digest::Digest;
 use ca_core::event::{Attempt, AuditRead, Event};
@@ -28,14 +30,10 @@ impl Ca {
         let asked =
             serde_json::to_string(&query).map_err(|error| Failure::Internal(error.to_string()))?;
         let policies = self.policies.current();
-        let (users, groups) = (
-            self.settings.on_call_users.clone(),
-            self.settings.on_call_groups.clone(),
-        );
+        let on_call = Arc::clone(&self.settings.on_call);
         let read = self.ledger.commit(move |state, turn| {
             let actor = actor_or_refuse(state, turn, caller, Attempt::Audit)?;
-            let on_call =
-                users.contains(&actor.person().user) || !groups.is_disjoint(actor.groups());
+            let on_call = on_call.includes(&actor);
             let question = Question {
                 who: access::who(&actor),
                 action: Action::ReadAudit,

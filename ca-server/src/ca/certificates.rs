@@ -175,7 +175,7 @@ fn decide(
             None => refuse_wish(actor, Failure::RequestIdReused, source).into(),
         });
     }
-    let on_call = ca.is_on_call(actor);
+    let on_call = ca.settings.on_call.includes(actor);
     let grant = access::grant(actor, wish, (rules, policies), on_call, turn.now())
         .map_err(|denied| refuse_denied(actor, policies, denied, source))?;
     let particulars = issuance::Particulars {

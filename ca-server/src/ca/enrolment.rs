@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ca_core::api::{
@@ -59,26 +60,19 @@ impl Ca {
             .take(TICKETS_MAX)
             .map(|t| Digest::of(t.as_bytes()))
             .collect();
-        let generation = self.next_generation(&person).await?;
         let seed = totp::Seed::new(random()?);
-        // Sealed before it is offered: a crash in between leaves a seed that nobody was shown.
-        self.seal(&seed, &person, generation)?;
         let otpauth_uri = seed
             .otpauth_uri(&self.settings.totp_issuer, person.user.as_str())
             .map_err(|error| Failure::Internal(error.to_string()))?;
-        let mode = self.settings.enrolment;
+        let open = self.settings.enrolment == Enrolment::Open
+            || self.settings.administrators.contains(&person.user);
         let offered = self.ledger.commit(move |state, turn| {
             let who = (Attempt::Enrolment, &person, source);
-            let entitled = entitled(state, &person, (&evaluated, &tickets), mode, turn.now())
+            let entitled = entitled(state, &person, (&evaluated, &tickets), open, turn.now())
                 .map_err(|why| refuse(who, why))?;
-            if state.factor(&person.subject).map_or(0, |f| f.generations) + 1 != generation {
-                let why = (
-                    Failure::Busy("another enrolment began"),
-                    "enrolment-overtaken",
-                );
-                return Err(refuse(who, why));
-            }
-            Ok(Event::TotpOffered(TotpOffered {
+            // Counted here, so that two enrolments at once never share a seed's name.
+            let generation = state.factor(&person.subject).map_or(0, |f| f.generations) + 1;
+            Ok::<_, Refusal<Failure>>(Event::TotpOffered(TotpOffered {
                 person: person.clone(),
                 generation,
                 id_token: identity.id_token(),
@@ -88,7 +82,11 @@ impl Ca {
                 source,
             }))
         });
-        offered.await?;
+        let Event::TotpOffered(offered) = offered.await?.into_inner() else {
+            return Err(Failure::Internal("another event than decided".to_owned()));
+        };
+        // A crash before this line leaves an offer without a seed: it can never be confirmed.
+        self.seal(&seed, &offered.person, offered.generation)?;
         Ok(EnrolmentBegun {
             otpauth_uri: otpauth_uri.to_string(),
         })
@@ -163,14 +161,10 @@ impl Ca {
         let ticket = random_token()?;
         let digest = Digest::of(ticket.as_bytes());
         let policies = self.policies.current();
-        let (users, groups) = (
-            self.settings.on_call_users.clone(),
-            self.settings.on_call_groups.clone(),
-        );
+        let on_call = Arc::clone(&self.settings.on_call);
         let issued = self.ledger.commit(move |state, turn| {
             let actor = actor_or_refuse(state, turn, caller, Attempt::Ticket)?;
-            let on_call =
-                users.contains(&actor.person().user) || !groups.is_disjoint(actor.groups());
+            let on_call = on_call.includes(&actor);
             let question = Question {
                 who: access::who(&actor),
                 action: Action::Administer,
@@ -191,12 +185,6 @@ impl Ca {
             ticket: ticket.to_string(),
             expires_at,
         })
-    }
-
-    async fn next_generation(&self, person: &Person) -> Result<u32, Failure> {
-        let subject = person.subject.clone();
-        let look = move |state: &State, _| state.factor(&subject).map_or(0, |f| f.generations);
-        Ok(self.ledger.read(look).await? + 1)
     }
 
     fn seal(&self, seed: &totp::Seed, person: &Person, generation: u32) -> Result<(), Failure> {
@@ -244,7 +232,7 @@ fn entitled(
     state: &State,
     person: &Person,
     (evaluated, tickets): (&Evaluated, &[Digest]),
-    mode: Enrolment,
+    open: bool,
     now: Timestamp,
 ) -> Result<Entitled, (Failure, &'static str)> {
     let factor = state.factor(&person.subject);
@@ -265,7 +253,7 @@ fn entitled(
             tickets: Vec::new(),
         }),
         None if !administrators.is_empty() => Ok(by_ticket()),
-        None if mode == Enrolment::Open => Ok(Entitled {
+        None if open => Ok(Entitled {
             spent: None,
             tickets: Vec::new(),
         }),

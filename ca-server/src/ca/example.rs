@@ -72,9 +72,9 @@ impl Example {
             settings: Settings {
                 session: Duration::from_secs(36_000),
                 enrolment: Enrolment::Open,
+                administrators: BTreeSet::new(),
                 totp_issuer: "jit-ssh".to_owned(),
-                on_call_users: BTreeSet::new(),
-                on_call_groups: BTreeSet::new(),
+                on_call: Arc::default(),
             },
             clock,
         });

@@ -1,5 +1,7 @@
 //! Ending grants early: the holder gives back, others with the right take away.
 
+use std::sync::Arc;
+
 use ca_core::api::{Revoke, Revoked};
 use ca_core::event::{Attempt, CertificatesRevoked, Event, Person, RevocationCause};
 use ca_core::name::Environment;
@@ -9,7 +11,7 @@ use super::{Ca, Caller, Failure, actor_or_refuse, refused};
 use crate::access;
 use crate::authn::session::Actor;
 use crate::ledger::{CommitError, Refusal, Turn};
-use crate::policy::{Action, On, Question};
+use crate::policy::{Action, Facts, On, Question};
 use crate::state::State;
 
 /// Longest reason, bytes.
@@ -32,40 +34,25 @@ impl Ca {
         let target = self.target(&body)?;
         let reason = reason(body.reason)?;
         let policies = self.policies.current();
-        let (users, groups) = (
-            self.settings.on_call_users.clone(),
-            self.settings.on_call_groups.clone(),
-        );
+        let on_call = Arc::clone(&self.settings.on_call);
         let revoked = self.ledger.commit(move |state, turn| {
-            let actor =
-                actor_or_refuse(state, turn, caller, Attempt::Revocation).map_err(|refusal| {
-                    Refusal {
-                        why: Some(refusal.why),
-                        record: refusal.record,
-                    }
-                })?;
-            let found = find(state, turn, &actor, &target)
+            let actor = actor_or_refuse(state, turn, caller, Attempt::Revocation).map_err(some)?;
+            let (holder, environment, serials) = find(state, turn, &actor, &target)
                 .map_err(|failure| refuse(&actor, caller, failure))?;
-            let (holder, environment, serials) = found;
             let cause = if holder.subject == actor.person().subject {
                 RevocationCause::Done
             } else {
-                let on_call =
-                    users.contains(&actor.person().user) || !groups.is_disjoint(actor.groups());
                 let question = Question {
                     who: access::who(&actor),
                     action: Action::Revoke,
                     on: On::Environment(environment),
-                    facts: crate::policy::Facts {
+                    facts: Facts {
                         holder: Some(holder.subject.clone()),
-                        ..access::facts(&actor, caller.source, on_call, turn.now())
+                        ..access::facts(&actor, caller.source, on_call.includes(&actor), turn.now())
                     },
                 };
                 let attempt = (Attempt::Revocation, &actor, caller);
-                permitted(&policies, &question, attempt).map_err(|refusal| Refusal {
-                    why: Some(refusal.why),
-                    record: refusal.record,
-                })?;
+                permitted(&policies, &question, attempt).map_err(some)?;
                 RevocationCause::Revoked
             };
             if serials.is_empty() {
@@ -74,17 +61,14 @@ impl Ca {
                     record: None,
                 });
             }
-            let by = actor.person().clone();
-            let source = caller.source;
-            let event = CertificatesRevoked {
-                by,
+            Ok(Event::CertificatesRevoked(CertificatesRevoked {
+                by: actor.person().clone(),
                 holder,
                 serials,
                 cause,
                 reason,
-                source,
-            };
-            Ok(Event::CertificatesRevoked(event))
+                source: caller.source,
+            }))
         });
         match revoked.await {
             Ok(recorded) => Ok(Revoked {
@@ -142,6 +126,13 @@ fn find(
                 .collect();
             Ok((actor.person().clone(), environment.clone(), serials))
         }
+    }
+}
+
+fn some(refusal: Refusal<Failure>) -> Refusal<Option<Failure>> {
+    Refusal {
+        why: Some(refusal.why),
+        record: refusal.record,
     }
 }
 

@@ -1,10 +1,10 @@
 //! `ca-server init`: a new CA in a folder. Refuses to overwrite anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use ca_core::name::Environment;
+use ca_core::name::{Environment, UserName};
 use ca_core::time::Timestamp;
 use clap::Args;
 
@@ -38,6 +38,13 @@ pub struct Init {
     /// Environments to make, each with a CA key of its own.
     #[arg(long = "environment", default_values = ["staging", "prod"])]
     pub environments: Vec<Environment>,
+    /// User name of somebody who enrols a second factor without a ticket; may be given several
+    /// times. Everybody else needs a ticket from one of them.
+    #[arg(long = "administrator", value_name = "USER")]
+    pub administrators: Vec<UserName>,
+    /// Upper part of serials. When CA keys of an earlier log are copied over: larger than its.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..1 << 23))]
+    pub epoch: u32,
 }
 
 impl Init {
@@ -48,12 +55,14 @@ impl Init {
     /// When the folder holds something, or cannot be written.
     pub fn run(&self) -> anyhow::Result<()> {
         check_url(&self.url)?;
-        let config = plan(
+        let mut config = plan(
             &self.url,
             IssuerConfig::new(&self.issuer, &self.client_id),
             &self.environments,
             Clock::System.now(),
         )?;
+        config.log.epoch = self.epoch;
+        config.administrators = self.administrators.iter().cloned().collect();
         create(&self.dir, &config)?;
         self.say_what_next();
         Ok(())
@@ -114,6 +123,7 @@ pub fn plan(
         reserve_bytes: 64 * 1024 * 1024,
         session_hours: 10,
         enrolment: Enrolment::default(),
+        administrators: BTreeSet::new(),
         requests_per_second: 200,
         log: LogConfig {
             origin: format!("{host}/{year}-{}", now.unix_seconds()).try_into()?,

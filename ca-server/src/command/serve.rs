@@ -46,12 +46,16 @@ impl Serve {
         let config = Config::read(&self.config)?;
         let listener = bind(&config)?;
         let running = assembly::start(&config, Clock::System).await?;
-        tracing::info!(url = config.url, listen = config.listen, "ready");
-        run(&config, running, listener, asked_to_stop()?).await
+        let ready = || {
+            tracing::info!(url = config.url, listen = config.listen, "ready");
+            Ok(())
+        };
+        run(&config, running, (listener, asked_to_stop()?), ready).await
     }
 }
 
-/// Serves a started CA until `stop` completes or its ledger stops.
+/// Serves a started CA until `stop` completes or its ledger stops. Calls `ready` when everything is
+/// in place: from then on a changed policy file is noticed.
 ///
 /// # Errors
 ///
@@ -59,8 +63,8 @@ impl Serve {
 pub async fn run(
     config: &Config,
     running: Running,
-    listener: Listener,
-    stop: impl Future<Output = ()> + Send + 'static,
+    (listener, stop): (Listener, impl Future<Output = ()> + Send + 'static),
+    ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Ended> {
     let Running { ca, sequencer } = running;
     let ledger = ca.ledger.clone();
@@ -79,6 +83,7 @@ pub async fn run(
         ..ListenLimits::default()
     };
     http::raise_file_limit().context("the limit of open files")?;
+    ready()?;
     http::listen(router, listener, limits, stop).await?;
     let ended = *stopped.borrow_and_update();
     drop((watch, admin, ca));
@@ -174,11 +179,11 @@ fn watch_policies(ca: &Arc<Ca>) -> anyhow::Result<crate::policy_files::Watch> {
     let (runtime, weak) = (tokio::runtime::Handle::current(), Arc::downgrade(ca));
     let report = move |reload: Reload| match reload {
         Reload::Kept(error) => {
-            metrics::counter!("jit_ssh_policy_reloads_total", "outcome" => "refused").increment(1);
+            metrics::counter!("ca_policy_reloads_total", "outcome" => "refused").increment(1);
             tracing::error!("POLICIES NOT RELOADED, the old set stays in force:\n{error}");
         }
         Reload::Swapped(set) => {
-            metrics::counter!("jit_ssh_policy_reloads_total", "outcome" => "swapped").increment(1);
+            metrics::counter!("ca_policy_reloads_total", "outcome" => "swapped").increment(1);
             tracing::info!(policies = set.policies().len(), "policies reloaded");
             if let Some(ca) = weak.upgrade() {
                 runtime.spawn(async move {

@@ -79,17 +79,11 @@ pub fn public_key(config: &Config, name: &Environment) -> anyhow::Result<String>
     match &environment.key {
         KeyConfig::Agent { public_key, .. } => Ok(public_key.clone()),
         KeyConfig::File { file, .. } => {
-            let public = file.with_extension("pub");
-            let line = match std::fs::read_to_string(&public) {
-                Ok(line) => line,
-                // The private file holds the public half in clear, also when it is encrypted.
-                Err(_) => {
-                    use secrecy::ExposeSecret as _;
-                    let text = key_file::read_private(file)?;
-                    let key = ssh_key::PrivateKey::from_openssh(text.expose_secret())?;
-                    key.public_key().to_openssh()?
-                }
-            };
+            // The private file holds the public half in clear, also when it is encrypted.
+            use secrecy::ExposeSecret as _;
+            let text = key_file::read_private(file)?;
+            let key = ssh_key::PrivateKey::from_openssh(text.expose_secret())?;
+            let line = key.public_key().to_openssh()?;
             let fields: Vec<&str> = line.split_whitespace().take(2).collect();
             Ok(fields.join(" "))
         }

@@ -31,9 +31,17 @@ impl<T: DeserializeOwned> FromRequest<Arc<Edge>> for Document<T> {
             .await
             .map_err(|_| Fault::SlowBody)?
             .map_err(|error| Fault::unreadable(&error))?;
-        let document = serde_json::from_slice(&bytes).map_err(|error| Fault::not_json(&error))?;
-        Ok(Self(document))
+        parse(&bytes).map(Self)
     }
+}
+
+/// The document in `bytes`, or what is wrong with it and in which field.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let document = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| Fault::not_json(&error.path().to_string(), error.inner()))?;
+    reader.end().map_err(|error| Fault::not_json(".", &error))?;
+    Ok(document)
 }
 
 /// A query string without unknown fields.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use ipnet::IpNet;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::Backlog;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -82,7 +83,7 @@ impl Default for ListenLimits {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             stop: Duration::from_secs(10),
-            certificate_poll: Duration::from_secs(30),
+            certificate_poll: Duration::from_secs(5),
         }
     }
 }
@@ -177,6 +178,9 @@ impl Door {
     fn open(listener: Listener) -> Result<Self, ListenError> {
         let tcp = |socket: std::net::TcpListener| {
             socket.set_nonblocking(true)?;
+            // The standard library asks for a queue of 128: in a crowd, newcomers would be dropped
+            // by the system and try again after a second.
+            nix::sys::socket::listen(&socket, Backlog::MAXCONN)?;
             tokio::net::TcpListener::from_std(socket)
         };
         Ok(match listener {

@@ -71,12 +71,14 @@ impl Fault {
         }
     }
 
-    /// A body that is no JSON, or not the JSON that the route takes.
-    pub(super) fn not_json(error: &serde_json::Error) -> Self {
+    /// A body that is no JSON, or not the JSON that the route takes: wrong at `path`, a member of
+    /// the document, or `.` for all of it.
+    pub(super) fn not_json(path: &str, error: &serde_json::Error) -> Self {
         let text = error.to_string();
         if error.is_data() {
+            let member = Some(path).filter(|path| *path != ".");
             return Self::WrongShape {
-                field: named_field(&text),
+                field: named_field(&text).or_else(|| member.map(printable)),
                 detail: printable(&text),
             };
         }
@@ -246,7 +248,8 @@ fn described(kind: ProblemType, field: Option<String>, detail: String) -> Proble
 /// The field that serde's message is about: `missing field `x``, `unknown field `x`, expected …`.
 fn named_field(message: &str) -> Option<String> {
     let (before, rest) = message.split_once("field `")?;
-    if !(before.ends_with("missing ") || before.ends_with("unknown ")) {
+    let kinds = ["duplicate ", "missing ", "unknown "];
+    if !kinds.iter().any(|kind| before.ends_with(kind)) {
         return None;
     }
     let (name, _) = rest.split_once('`')?;

@@ -14,12 +14,12 @@ use axum::response::Response;
 
 use super::{Edge, HttpSettings, Source};
 
-/// The address of a client when the server was started without [`super::listen`]: trusted nowhere.
+/// The address of a client when the server was started without [`super::listen()`]: trusted nowhere.
 pub(super) const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// Hops looked at, from the right.
 const HOPS_MAX: usize = 32;
 
-/// The other end of a connection; [`super::listen`] puts it into each request's extensions.
+/// The other end of a connection; [`super::listen()`] puts it into each request's extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// A TCP client.

@@ -134,6 +134,23 @@ impl Edge {
     }
 }
 
+/// Hashes of complete subtrees of a tree in a store, for proofs outside the ledger. Nothing is
+/// checked: a proof that does not verify shows what is wrong.
+#[derive(Debug)]
+pub(crate) struct TreeReader(Edge);
+
+impl TreeReader {
+    /// Of the first `size` records.
+    pub(crate) fn load(store: &dyn Store, size: u64) -> Result<Self, StoreError> {
+        Edge::load(store, size).map(Self)
+    }
+
+    /// The root of the `index`-th complete subtree of 2^`level` leaves.
+    pub(crate) fn subtree(&self, store: &dyn Store, at: (u8, u64)) -> Result<Hash, StoreError> {
+        self.0.subtree(store, at)
+    }
+}
+
 fn leaf_hashes(store: &dyn Store, start: u64, end: u64) -> Result<Vec<Hash>, StoreError> {
     let limit = usize::try_from(end - start).unwrap_or(usize::MAX);
     let records = store.records(start, limit)?;

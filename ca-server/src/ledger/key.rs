@@ -85,7 +85,8 @@ impl LogKey {
     }
 
     /// Whether this key made the head.
-    pub(super) fn made(&self, head: &Head) -> bool {
+    #[must_use]
+    pub fn made(&self, head: &Head) -> bool {
         use subtle::ConstantTimeEq as _;
         self.head_mac(head.epoch, head.size, head.root, head.time)
             .ct_eq(&head.mac)
@@ -93,8 +94,9 @@ impl LogKey {
     }
 
     /// The MAC of a snapshot.
-    pub(super) fn snapshot_mac(&self, snapshot: &[u8]) -> [u8; 32] {
-        mac(&*self.mac_key, &[b"snapshot\0", snapshot])
+    #[must_use]
+    pub fn snapshot_mac(&self, snapshot: &[u8]) -> [u8; 32] {
+        mac(&self.mac_key, &[b"snapshot\0", snapshot])
     }
 
     fn head_mac(&self, epoch: u32, size: u64, root: Hash, time: Timestamp) -> [u8; 32] {
@@ -106,7 +108,7 @@ impl LogKey {
             root.as_bytes(),
             &time.unix_milliseconds().to_be_bytes(),
         ];
-        mac(&*self.mac_key, &fields)
+        mac(&self.mac_key, &fields)
     }
 }
 

@@ -5,23 +5,19 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ca_core::event::{Event, LogCreated};
-use ca_core::tlog::hash::leaf_hash;
-use ca_core::tlog::leaf::Leaf;
 use ca_core::tlog::tree::Peaks;
 use tokio::sync::mpsc;
 
 use super::edge::Edge;
-use super::reading::check_opening;
+use super::load::{Loaded, load, load_tree};
 use super::refusals::Refusals;
 use super::sequencer::Sequencer;
 use super::{Ledger, LogKey, Published, QUEUE_MAX};
 use crate::clock::Clock;
 use crate::high_water::{HighWater, HighWaterError};
-use crate::state::{Snapshot, State};
-use crate::store::{Head, Store, StoreError, TILE_WIDTH};
+use crate::state::State;
+use crate::store::{Head, Store, StoreError};
 
-/// Records folded in one read at start-up.
-const REPLAY_CHUNK: usize = 4096;
 /// How far the clock may be behind the newest record before a start is refused.
 const CLOCK_BEHIND_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -68,7 +64,7 @@ pub enum OpenError {
         "the log was altered or rolled back: {what}. The store holds {store_size} records, the \
          high-water file knows {mark_size}. Nothing was changed. If a backup was restored, put \
          the newest store back; if it is lost, start a new log with a new epoch: \
-         `ca-server init` in a new folder (hosts keep trusting the CA keys you copy over)"
+         `ca-server init --epoch` with a larger one, in a new folder (docs/operations.md)"
     )]
     Rollback {
         /// What does not fit.
@@ -84,14 +80,6 @@ pub enum OpenError {
     /// Randomness, a thread or a signature could not be had.
     #[error("the ledger could not start: {0}")]
     System(String),
-}
-
-/// What the store says, checked against hashes.
-pub(super) struct Loaded {
-    pub(super) state: State,
-    pub(super) peaks: Peaks,
-    pub(super) edge: Edge,
-    snapshot_size: u64,
 }
 
 impl Ledger {
@@ -154,39 +142,9 @@ impl Ledger {
         clock: Clock,
         mut high_water: HighWater,
     ) -> Result<Opened, OpenError> {
-        let head = store.head()?;
-        let mark = high_water.read();
-        let Some(head) = head.filter(|_| mark.size > 0) else {
-            return Err(missing(head.as_ref(), mark.size));
-        };
-        let rollback = |what| OpenError::Rollback {
-            what,
-            store_size: head.size,
-            mark_size: mark.size,
-        };
-        if head.epoch != mark.epoch || head.epoch != key.epoch() {
-            return Err(rollback(
-                "the epoch of the store, of the mark and of the key differ",
-            ));
-        }
-        if head.size < mark.size {
-            return Err(rollback("the store has lost records"));
-        }
-        if head.size == mark.size && head.root != mark.root {
-            return Err(rollback("the store has another root hash at the same size"));
-        }
-        if !key.made(&head) {
-            return Err(OpenError::ForeignHead {
-                origin: key.origin().to_string(),
-            });
-        }
+        let head = check_head(store.as_ref(), &key, &high_water)?;
         let loaded = load(store.as_ref(), &key)?;
-        let at_mark = loaded.edge.peaks(store.as_ref(), mark.size)?;
-        if at_mark.root() != mark.root {
-            return Err(rollback(
-                "the records up to the mark are not those that were signed",
-            ));
-        }
+        check_mark(store.as_ref(), &loaded.edge, &head, &high_water)?;
         let behind = loaded.state.time().since(clock.now());
         if behind > CLOCK_BEHIND_MAX {
             return Err(OpenError::Clock {
@@ -198,6 +156,73 @@ impl Ledger {
         high_water.record(head.epoch, head.size, head.root)?;
         start(store, key, (clock, high_water), loaded)
     }
+}
+
+/// The stored head, if this key made it and it does not fall behind the mark.
+fn check_head(store: &dyn Store, key: &LogKey, high_water: &HighWater) -> Result<Head, OpenError> {
+    let head = store.head()?;
+    let mark = high_water.read();
+    let Some(head) = head.filter(|_| mark.size > 0) else {
+        return Err(missing(head.as_ref(), mark.size));
+    };
+    let rollback = |what| Err(rolled_back(what, &head, mark.size));
+    if head.epoch != mark.epoch || head.epoch != key.epoch() {
+        return rollback("the epoch of the store, of the mark and of the key differ");
+    }
+    if head.size < mark.size {
+        return rollback("the store has lost records");
+    }
+    if head.size == mark.size && head.root != mark.root {
+        return rollback("the store has another root hash at the same size");
+    }
+    if !key.made(&head) {
+        return Err(OpenError::ForeignHead {
+            origin: key.origin().to_string(),
+        });
+    }
+    Ok(head)
+}
+
+/// That the tree of `head` begins with the tree at the mark.
+fn check_mark(
+    store: &dyn Store,
+    edge: &Edge,
+    head: &Head,
+    high_water: &HighWater,
+) -> Result<(), OpenError> {
+    let mark = high_water.read();
+    if edge.peaks(store, mark.size)?.root() != mark.root {
+        let what = "the records up to the mark are not those that were signed";
+        return Err(rolled_back(what, head, mark.size));
+    }
+    Ok(())
+}
+
+fn rolled_back(what: &'static str, head: &Head, mark_size: u64) -> OpenError {
+    OpenError::Rollback {
+        what,
+        store_size: head.size,
+        mark_size,
+    }
+}
+
+/// Signs a checkpoint of a log that is not running, for showing its records. The same checks as
+/// for continuing it; the mark is written before, so that what is signed cannot be forgotten.
+///
+/// # Errors
+///
+/// [`OpenError`]; the message says what to do.
+pub fn sign_checkpoint(
+    store: &dyn Store,
+    key: &LogKey,
+    high_water: &mut HighWater,
+) -> Result<String, OpenError> {
+    let head = check_head(store, key, high_water)?;
+    let (edge, _) = load_tree(store, &head)?;
+    check_mark(store, &edge, &head, high_water)?;
+    high_water.record(head.epoch, head.size, head.root)?;
+    key.checkpoint(head.size, head.root)
+        .map_err(|error| OpenError::System(error.to_string()))
 }
 
 fn missing(head: Option<&Head>, mark_size: u64) -> OpenError {
@@ -214,130 +239,6 @@ fn missing(head: Option<&Head>, mark_size: u64) -> OpenError {
             mark_size,
         },
     }
-}
-
-/// Reads head, tree edge and state, each checked: the edge must give the head's root, the newest
-/// full tile must hold its records, and the state is replayed from a snapshot of ours.
-pub(super) fn load(store: &dyn Store, key: &LogKey) -> Result<Loaded, OpenError> {
-    let Some(head) = store.head()? else {
-        return Err(OpenError::Missing);
-    };
-    let edge = Edge::load(store, head.size)?;
-    let peaks = edge.peaks(store, head.size)?;
-    if peaks.root() != head.root {
-        let damaged = format!("the tiles do not give the root of {} records", head.size);
-        return Err(StoreError::Damaged(damaged).into());
-    }
-    check_newest_tile(store, head.size)?;
-    let (mut state, at_snapshot) = read_snapshot(store, key, &edge)?.unwrap_or_default();
-    let snapshot_size = state.size();
-    replay(store, &mut state, at_snapshot, &head)?;
-    Ok(Loaded {
-        state,
-        peaks,
-        edge,
-        snapshot_size,
-    })
-}
-
-fn check_newest_tile(store: &dyn Store, size: u64) -> Result<(), StoreError> {
-    let Some(newest) = (size / TILE_WIDTH).checked_sub(1) else {
-        return Ok(());
-    };
-    let limit = usize::try_from(TILE_WIDTH).unwrap_or(usize::MAX);
-    let records = store.records(newest * TILE_WIDTH, limit)?;
-    let hashes = store
-        .tile(0, newest)?
-        .map(|tile| tile.hashes)
-        .unwrap_or_default();
-    if records
-        .iter()
-        .map(|record| leaf_hash(&record.leaf))
-        .ne(hashes)
-    {
-        return Err(StoreError::Damaged(format!(
-            "tile 0/{newest} does not hold its records"
-        )));
-    }
-    Ok(())
-}
-
-/// Folds the records from `state.size()` to the head, whose root they must give when they are
-/// appended to `tree`, the tree of that state: nothing that was altered gets into the state.
-fn replay(
-    store: &dyn Store,
-    state: &mut State,
-    mut tree: Peaks,
-    head: &Head,
-) -> Result<(), StoreError> {
-    let first = state.size();
-    while state.size() < head.size {
-        let index = state.size();
-        let left = usize::try_from(head.size - index).unwrap_or(REPLAY_CHUNK);
-        let records = store.records(index, REPLAY_CHUNK.min(left))?;
-        if records.is_empty() {
-            return Err(StoreError::Damaged(format!("record {index} is missing")));
-        }
-        for record in records {
-            fold(state, &record)?;
-            tree.push(leaf_hash(&record.leaf))
-                .map_err(|error| StoreError::Damaged(error.to_string()))?;
-        }
-    }
-    if tree.root() != head.root {
-        let damaged = format!("records {first} to {} do not give the root", head.size - 1);
-        return Err(StoreError::Damaged(damaged));
-    }
-    Ok(())
-}
-
-fn fold(state: &mut State, record: &crate::store::Record) -> Result<(), StoreError> {
-    let index = state.size();
-    let damaged = |what: String| StoreError::Damaged(format!("record {index}: {what}"));
-    let leaf = Leaf::decode(&record.leaf).map_err(|error| damaged(error.to_string()))?;
-    check_opening(&leaf, record).map_err(|what| damaged(what.to_owned()))?;
-    let Some(opening) = &record.opening else {
-        return Err(damaged(
-            "its opening is gone, the state cannot be replayed".to_owned(),
-        ));
-    };
-    let event = Event::from_bytes(&opening.event).map_err(|error| damaged(error.to_string()))?;
-    state.apply(leaf.time, &event);
-    Ok(())
-}
-
-/// The state of the newest snapshot and the tree it was folded from, if it is ours and belongs to this tree. Anything else is
-/// treated as no snapshot: it is a cache.
-fn read_snapshot(
-    store: &dyn Store,
-    key: &LogKey,
-    edge: &Edge,
-) -> Result<Option<(State, Peaks)>, StoreError> {
-    use subtle::ConstantTimeEq as _;
-    let Some(sealed) = store.snapshot()? else {
-        return Ok(None);
-    };
-    let Some((mac, bytes)) = sealed.split_first_chunk::<32>() else {
-        return Ok(None);
-    };
-    if !bool::from(key.snapshot_mac(bytes).ct_eq(mac)) {
-        tracing::warn!("the snapshot is not ours; replaying the log instead");
-        return Ok(None);
-    }
-    let Ok((state, root)) = Snapshot::from_bytes(bytes) else {
-        return Ok(None);
-    };
-    if state.size() > edge.size() {
-        return Ok(None);
-    }
-    let peaks = edge.peaks(store, state.size())?;
-    Ok((peaks.root() == root).then_some((state, peaks)))
-}
-
-pub(super) fn seal_snapshot(key: &LogKey, bytes: Vec<u8>) -> Vec<u8> {
-    let mut sealed = key.snapshot_mac(&bytes).to_vec();
-    sealed.extend(bytes);
-    sealed
 }
 
 /// Tells that the sequencer's thread ended, however it did.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::refusals::Refusals;
 use super::{
     BATCH_MAX, Committed, Decided, Entry, Job, LogKey, Outcome, Place, Proof, Published, Turn,
-    edge::Edge, open,
+    edge::Edge, load,
 };
 use crate::clock::Clock;
 use crate::high_water::HighWater;
@@ -40,8 +40,13 @@ pub(super) struct Sequencer {
 #[derive(Default)]
 struct Gathering {
     entries: Vec<(Event, Record)>,
-    release: Vec<(Option<usize>, Box<dyn FnOnce(Outcome) + Send>)>,
+    release: Vec<(Option<usize>, Release)>,
 }
+
+type Release = Box<dyn FnOnce(Outcome) + Send>;
+
+/// A durable batch, and its leaves with their indexes.
+type Appended = (Committed, Vec<(u64, [u8; Leaf::LENGTH])>);
 
 /// Why a batch did not become durable.
 enum Failure {
@@ -196,10 +201,7 @@ impl Sequencer {
     }
 
     /// Writes the batch, then the high-water mark, then signs: the order that may never change.
-    fn append(
-        &mut self,
-        entries: Vec<(Event, Record)>,
-    ) -> Result<(Committed, Vec<(u64, [u8; Leaf::LENGTH])>), Failure> {
+    fn append(&mut self, entries: Vec<(Event, Record)>) -> Result<Appended, Failure> {
         let records: Vec<Record> = entries.into_iter().map(|(_, record)| record).collect();
         let hashes: Vec<_> = records
             .iter()
@@ -237,14 +239,14 @@ impl Sequencer {
             edge: self.edge.clone(),
             checkpoint: Arc::clone(&checkpoint),
         }));
-        metrics::histogram!("jit_ssh_ledger_batch_records").record(size_of_batch(&hashes));
+        metrics::histogram!("ca_ledger_batch_records").record(size_of_batch(&hashes));
         Ok((Committed { tree, checkpoint }, leaves))
     }
 
     /// After a batch that was not written: the state ran ahead, so it is read from the store
     /// again, by the same code as at start-up.
     fn read_again(&mut self) -> bool {
-        match open::load(self.store.as_ref(), &self.key) {
+        match load::load(self.store.as_ref(), &self.key) {
             Ok(loaded) => {
                 self.state = loaded.state;
                 self.peaks = loaded.peaks;
@@ -271,7 +273,7 @@ impl Sequencer {
         self.snapshot_size = self.state.size();
         let written = Snapshot::to_bytes(&self.state, self.peaks.root())
             .map_err(|error| error.to_string())
-            .map(|bytes| open::seal_snapshot(&self.key, bytes))
+            .map(|bytes| load::seal_snapshot(&self.key, bytes))
             .and_then(|sealed| self.store.put_snapshot(&sealed).map_err(|e| e.to_string()));
         if let Err(error) = written {
             tracing::warn!(error, "no snapshot was written");

@@ -1,7 +1,5 @@
 //! The fold: what ends, what stays, and that nothing makes it grow without bound.
 
-use std::time::Duration;
-
 use ca_core::api::SecondFactor;
 use ca_core::digest::Digest;
 use ca_core::event::{

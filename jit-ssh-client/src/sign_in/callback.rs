@@ -81,7 +81,8 @@ async fn serve(listener: &TcpListener, expected: &Expected) -> Result<String, Fa
                     Visit::Failed(why) => return Err(Failure::new(
                         Exit::NotAuthenticated,
                         format!("the identity provider refused the sign-in: {}", plain(&why)),
-                    )),
+                    )
+                    .hint("sign in again; if it stays like this, ask who runs the provider")),
                     Visit::Other | Visit::Refused(_) => {}
                 }
             }

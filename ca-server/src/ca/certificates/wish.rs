@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ca_core::api::RequestCertificate;
@@ -42,18 +43,24 @@ impl Ca {
         body: &RequestCertificate,
         source: IpAddr,
     ) -> Result<Parsed<'_>, Failure> {
-        let signing = self.environment(&body.environment).ok_or_else(|| {
-            let known: Vec<&str> = self.environments.keys().map(|name| name.as_str()).collect();
-            let detail = format!(
-                "there is no environment {:?} (there are: {})",
-                cut(&body.environment),
-                known.join(", ")
-            );
-            Failure::Invalid {
-                field: "environment",
-                detail,
-            }
-        })?;
+        let signing = self
+            .environments
+            .get(body.environment.as_str())
+            .ok_or_else(|| {
+                let known: Vec<&str> = self.environments.keys().map(|name| name.as_str()).collect();
+                let detail = format!(
+                    "there is no environment {:?} (there are: {})",
+                    cut(&body.environment),
+                    known.join(", ")
+                );
+                Failure::Invalid {
+                    field: "environment",
+                    detail,
+                }
+            })?;
+        if signing.distrusted.load(Ordering::SeqCst) {
+            return Err(Failure::CaKeyUnavailable);
+        }
         let rules = &signing.rules;
         let subject_key: SubjectKey = body
             .public_key

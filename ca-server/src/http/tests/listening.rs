@@ -167,3 +167,31 @@ async fn a_unix_socket_is_served() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("hello"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http2_is_spoken_and_its_headers_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, key, _) = certificate(folder.path());
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}/", socket.local_addr().unwrap().port());
+    let listener = Listener::Tls {
+        socket,
+        certificate: path.clone(),
+        key,
+    };
+    let limits = ListenLimits::default();
+    tokio::spawn(listen(hello(), listener, limits, std::future::pending()));
+    let curl = |header: String| {
+        let mut command = tokio::process::Command::new("curl");
+        command
+            .args(["-sS", "--http2", "--noproxy", "*", "--cacert"])
+            .args([path.as_os_str(), url.as_ref()])
+            .args(["-H", &header, "-w", " %{http_version} %{http_code}"]);
+        command
+    };
+    let output = curl("x: y".to_owned()).output().await.expect("curl");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hello 2 200");
+    let output = curl(format!("x: {}", "y".repeat(20_000))).output().await;
+    let output = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert!(output.ends_with(" 2 431"), "{output}");
+}

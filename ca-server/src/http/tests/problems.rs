@@ -192,7 +192,7 @@ async fn refused_wishes_say_why() {
     prod.distrusted.store(true, Ordering::SeqCst);
     let wish = server.wish(WISH);
     let distrusted = server.post_as(&alice, "/v1/certificates", &wish).await;
-    distrusted.is_problem(400, "invalid-request");
+    distrusted.is_problem(503, "ca-key-unavailable");
 }
 
 #[tokio::test]
@@ -245,8 +245,11 @@ async fn an_address_that_asks_too_often_waits_and_cannot_pretend_to_be_another()
 
 #[tokio::test]
 async fn a_panic_is_an_answer() {
+    async fn panics() {
+        panic!("on purpose");
+    }
     let routes = Router::new()
-        .route("/", get(|| async { panic!("on purpose") as () }))
+        .route("/", get(panics))
         .layer(CatchPanicLayer::custom(problem::panicked));
     let request = axum::http::Request::new(axum::body::Body::empty());
     let response = tower::ServiceExt::oneshot(routes, request).await.unwrap();

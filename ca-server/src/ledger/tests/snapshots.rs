@@ -1,7 +1,7 @@
 //! A snapshot saves time and changes nothing.
 
 use super::{EPOCH, Folder, fill, key_of, record, replayed};
-use crate::ledger::open::seal_snapshot;
+use crate::ledger::load::seal_snapshot;
 use crate::state::{Snapshot, State};
 use crate::store::Store;
 use crate::store::faulty::{Call, Fault};
