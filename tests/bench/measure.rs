@@ -19,8 +19,10 @@ const PAGE_BYTES: usize = 4096;
 /// What was measured of each unit, in the course of the run.
 pub(crate) struct Units {
     folder: PathBuf,
-    /// CPU seconds of one signature.
+    /// CPU seconds of one signature while nothing else runs.
     signature: Vec<f64>,
+    /// The same while every CPU signs, as under load: threads of one core slow each other down.
+    signature_busy: Vec<f64>,
     /// Seconds of one fdatasync of 4 KiB in a file that is already that long.
     fdatasync: Vec<f64>,
     /// The same when the file grows by them.
@@ -34,29 +36,31 @@ impl Units {
         Self {
             folder: crate::folder_in(folder, "units"),
             signature: Vec::new(),
+            signature_busy: Vec::new(),
             fdatasync: Vec::new(),
             fdatasync_growing: Vec::new(),
             keygen: Vec::new(),
         }
     }
 
-    /// Signs for about a quarter of a second.
+    /// Signs for about half a second, alone and then on all CPUs.
     pub(crate) fn measure_signature(&mut self) {
-        let key = SigningKey::from_bytes(&[7; 32]);
-        let message = [42; 450];
-        for _ in 0..5 {
-            let (rounds, before) = (2000_u32, thread_cpu());
-            for _ in 0..rounds {
-                std::hint::black_box(key.sign(std::hint::black_box(&message)));
-            }
-            self.signature
-                .push((thread_cpu() - before) / f64::from(rounds));
+        self.signature.extend(sign());
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let all: Vec<_> = (0..cpus).map(|_| std::thread::spawn(sign)).collect();
+        for one in all {
+            self.signature_busy.extend(one.join().expect("signatures"));
         }
     }
 
     /// CPU seconds of one signature of ed25519-dalek.
     pub(crate) fn signature(&self) -> f64 {
         median(&self.signature)
+    }
+
+    /// The same while every CPU signs.
+    pub(crate) fn signature_busy(&self) -> f64 {
+        median(&self.signature_busy)
     }
 
     /// 40 times each.
@@ -81,9 +85,14 @@ impl Units {
         }
     }
 
-    /// Median seconds of one fdatasync of 4 KiB.
+    /// Median seconds of one fdatasync after 4 KiB were written over others.
     pub(crate) fn fdatasync(&self) -> f64 {
         median(&self.fdatasync)
+    }
+
+    /// Median seconds of one fdatasync after 4 KiB were appended, as a log does.
+    pub(crate) fn fdatasync_growing(&self) -> f64 {
+        median(&self.fdatasync_growing)
     }
 
     /// `ssh-keygen -s` one after the other, as scripts do it, for `span`.
@@ -118,12 +127,27 @@ impl Units {
     pub(crate) fn json(&self) -> Value {
         json!({
             "ed25519_signature_microseconds": round(self.signature() * 1e6),
+            "ed25519_signature_all_cpus_busy_microseconds": round(self.signature_busy() * 1e6),
             "fdatasync_4k_microseconds": round(self.fdatasync() * 1e6),
             "fdatasync_4k_growing_microseconds": round(median(&self.fdatasync_growing) * 1e6),
             "fdatasync_4k_p99_microseconds": round(quantile(&self.fdatasync, 0.99) * 1e6),
             "ssh_keygen_certificates_per_second": round(self.keygen()),
         })
     }
+}
+
+/// CPU seconds of one signature, five times.
+fn sign() -> Vec<f64> {
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let message = [42; 450];
+    let one = |_| {
+        let (rounds, before) = (2000_u32, thread_cpu());
+        for _ in 0..rounds {
+            std::hint::black_box(key.sign(std::hint::black_box(&message)));
+        }
+        (thread_cpu() - before) / f64::from(rounds)
+    };
+    (0..5).map(one).collect()
 }
 
 fn keygen(folder: &Path, arguments: &[&str]) {
