@@ -173,7 +173,9 @@ impl Ca {
         let answer = client.post(url).json(&body).send().await.expect("answer");
         let text = answer.text().await.expect("text");
         let opened: Result<SessionOpened, _> = serde_json::from_str(&text);
-        opened.unwrap_or_else(|_| panic!("no session: {text}")).token
+        opened
+            .unwrap_or_else(|_| panic!("no session: {text}"))
+            .token
     }
 
     async fn id_token(&self, client: &reqwest::Client, person: &str) -> String {

@@ -69,7 +69,8 @@ pub(crate) fn fill(ca: &Ca, size: u64) -> Duration {
     let opened = Ledger::open(store, key, Clock::System, high_water).expect("the log");
     let missing = size.saturating_sub(opened.ledger.size());
     let template = Arc::new(template(ca));
-    ca.runtime().block_on(append(&opened.ledger, &template, missing));
+    ca.runtime()
+        .block_on(append(&opened.ledger, &template, missing));
     drop(opened.ledger);
     opened.sequencer.join().expect("the ledger's thread");
     begun.elapsed()
@@ -83,9 +84,8 @@ async fn append(ledger: &Ledger, template: &Arc<Template>, missing: u64) {
         callers.spawn(async move {
             while taken.fetch_add(1, Ordering::Relaxed) < missing {
                 let template = Arc::clone(&template);
-                let committed = ledger.commit(move |_, turn| {
-                    Ok::<_, Refusal<()>>(template.certificate(turn))
-                });
+                let committed =
+                    ledger.commit(move |_, turn| Ok::<_, Refusal<()>>(template.certificate(turn)));
                 committed.await.expect("recorded");
             }
         });

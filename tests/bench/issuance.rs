@@ -14,7 +14,11 @@ use crate::{Extent, say};
 const CLIENTS: u32 = 64;
 
 /// `short` and `long` run, with their logs filled.
-pub(crate) fn figures((short, long): (&Ca, &Ca), extent: &Extent, units: &mut Units) -> Vec<Figure> {
+pub(crate) fn figures(
+    (short, long): (&Ca, &Ca),
+    extent: &Extent,
+    units: &mut Units,
+) -> Vec<Figure> {
     say("warming up");
     for ca in [short, long] {
         load(ca, CLIENTS, Until::Count(2000), "warm");
@@ -27,8 +31,18 @@ pub(crate) fn figures((short, long): (&Ca, &Ca), extent: &Extent, units: &mut Un
         units.measure_keygen(Duration::from_secs(1));
         // In turn, so that whatever else the machine does hits both.
         let (first, second) = (
-            load(short, CLIENTS, Until::Elapsed(extent.round), &round.to_string()),
-            load(long, CLIENTS, Until::Elapsed(extent.round), &round.to_string()),
+            load(
+                short,
+                CLIENTS,
+                Until::Elapsed(extent.round),
+                &round.to_string(),
+            ),
+            load(
+                long,
+                CLIENTS,
+                Until::Elapsed(extent.round),
+                &round.to_string(),
+            ),
         );
         rounds.push(second.cpu_each() / first.cpu_each());
         on_short.add(first);

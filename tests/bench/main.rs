@@ -122,12 +122,7 @@ fn main() {
     );
 }
 
-fn document(
-    figures: &[Figure],
-    units: &measure::Units,
-    extent: &Extent,
-    took: Duration,
-) -> Value {
+fn document(figures: &[Figure], units: &measure::Units, extent: &Extent, took: Duration) -> Value {
     json!({
         "quick": extent.quick,
         "took_seconds": took.as_secs(),

@@ -19,7 +19,11 @@ const HOW: &str = "decide() in process, permit for one account, context building
 
 pub(crate) fn figures() -> Vec<Figure> {
     let few = figure("policy decision, 20 policies", 1, 60.0);
-    let many = figure("policy decision, 1,000 policies in 50 environments", 50, 120.0);
+    let many = figure(
+        "policy decision, 1,000 policies in 50 environments",
+        50,
+        120.0,
+    );
     vec![few, many]
 }
 
@@ -65,7 +69,11 @@ fn examples() -> f64 {
     let cedar = |(name, _): &&(&str, &str)| name.ends_with(".cedar");
     let sources: Vec<Source> = EXAMPLES.iter().filter(cedar).map(source).collect();
     let set = PolicySet::parse(&source(&EXAMPLES[0]), &sources).expect("the examples");
-    median(&batches(&set, &question("staging", "engineering", 600), true))
+    median(&batches(
+        &set,
+        &question("staging", "engineering", 600),
+        true,
+    ))
 }
 
 /// Twenty policies for each environment, each naming it and a group.
@@ -114,4 +122,3 @@ fn question(environment: &str, group: &str, duration_seconds: u64) -> Question {
         },
     }
 }
-
