@@ -172,6 +172,11 @@ pub(crate) fn own_cpu() -> f64 {
     cpu(UsageWho::RUSAGE_SELF)
 }
 
+/// CPU seconds of all programs that were run to their end so far.
+pub(crate) fn children_cpu() -> f64 {
+    cpu(UsageWho::RUSAGE_CHILDREN)
+}
+
 fn cpu(who: UsageWho) -> f64 {
     let usage = getrusage(who).expect("getrusage");
     let seconds = |time: nix::sys::time::TimeVal| {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::ca::Ca;
 use crate::load::{Until, load};
-use crate::measure::process_mebibytes;
+use crate::measure::{children_cpu, process_mebibytes};
 use crate::report::{Figure, Target, round};
 use crate::support::programs::{command, program};
 use crate::support::run::run;
@@ -96,12 +96,16 @@ fn start(ca: &mut Ca, name: &'static str, ending: &Ending) -> Start {
 fn verify(ca: &Ca, extent: &Extent) -> Figure {
     let mut server = command(&program("ca-server"), &ca.folder);
     server.args(["audit", "verify", "--dir"]).arg(&ca.folder);
-    let begun = Instant::now();
+    let (begun, cpu) = (Instant::now(), children_cpu());
     let finished = run(server);
-    let seconds = begun.elapsed().as_secs_f64();
+    let (seconds, cpu) = (begun.elapsed().as_secs_f64(), children_cpu() - cpu);
     let done = finished.succeeded();
     let raw = if done {
-        json!({ "records": extent.long, "said": finished.stdout.trim() })
+        json!({
+            "records": extent.long,
+            "cpu_seconds": round(cpu),
+            "said": finished.stdout.trim(),
+        })
     } else {
         json!({ "reason": "not measured", "code": finished.code, "said": finished.stderr.trim() })
     };
