@@ -24,6 +24,8 @@ use crate::recordable::Recordable;
 #[derive(Clone, Debug)]
 pub struct Prepared {
     to_be_signed: Vec<u8>,
+    /// None when it was made again from its record.
+    subject_key: Option<SubjectKey>,
     issued: CertificateIssued,
 }
 
@@ -136,6 +138,7 @@ pub fn prepare(
     };
     Ok(Prepared {
         to_be_signed,
+        subject_key: Some(draft.subject_key),
         issued,
     })
 }
@@ -187,6 +190,7 @@ impl Prepared {
         match (Event::from_bytes(event)?, precertificate) {
             (Event::CertificateIssued(issued), Some(to_be_signed)) => Ok(Self {
                 to_be_signed: to_be_signed.to_vec(),
+                subject_key: None,
                 issued: *issued,
             }),
             _ => Err(RecallError::OtherKind),
@@ -214,7 +218,7 @@ impl Prepared {
         let expected = Expectations {
             authority_key,
             environment: &issued.asked.environment,
-            subject_key: None,
+            subject_key: self.subject_key.as_ref(),
             principals: ExpectedPrincipals::Exactly(&principals),
             window: ExpectedWindow::InUse {
                 lifetime_max: std::time::Duration::from_secs(lifetime),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use ca_core::certificate::authority_key::AuthorityKey;
+use ca_core::certificate::authority_key::{AuthorityKey, ed25519_signature_blob};
 use secrecy::SecretString;
 use ssh_encoding::Encode;
 use ssh_key::PrivateKey;
@@ -15,8 +15,14 @@ use crate::ledger::Recorded;
 
 /// An OpenSSH key file, decrypted. Its secret is zeroized when dropped.
 pub struct FileSigner {
-    key: PrivateKey,
+    key: Secret,
     public: AuthorityKey,
+}
+
+/// The private key, ready to sign: made ready once, because doing so costs as much as signing.
+enum Secret {
+    Ecdsa(PrivateKey),
+    Ed25519(ed25519_dalek::SigningKey),
 }
 
 impl fmt::Debug for FileSigner {
@@ -42,6 +48,10 @@ impl FileSigner {
             path: path.to_owned(),
             source,
         })?;
+        let key = match key.key_data().ed25519() {
+            Some(pair) => Secret::Ed25519(pair.try_into().map_err(parse)?),
+            None => Secret::Ecdsa(key),
+        };
         Ok(Self { key, public })
     }
 }
@@ -61,8 +71,16 @@ impl FileSigner {
     fn sign_bytes(&self, bytes: &[u8]) -> Result<Signature, SignError> {
         use ed25519_dalek::ed25519::signature::Signer as _;
         let unavailable = |error: String| SignError::Unavailable(error);
-        let signature: ssh_key::Signature = self
-            .key
+        let key = match &self.key {
+            Secret::Ecdsa(key) => key,
+            Secret::Ed25519(key) => {
+                let signature = key
+                    .try_sign(bytes)
+                    .map_err(|error| unavailable(error.to_string()))?;
+                return Ok(Signature(ed25519_signature_blob(&signature.to_bytes())));
+            }
+        };
+        let signature: ssh_key::Signature = key
             .try_sign(bytes)
             .map_err(|error| unavailable(error.to_string()))?;
         let mut blob = Vec::new();
