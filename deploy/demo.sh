@@ -26,7 +26,7 @@ cleanup() {
     exit "$code"
 }
 trap cleanup EXIT INT TERM
-[ "$(id -u)" = 0 ] || fail "the demo starts an sshd and makes a test account, which needs root" "sudo -E make demo"
+[ "$(id -u)" = 0 ] || fail "the demo starts an sshd and makes a test account, which needs root" "sudo -E env PATH=\"\$PATH\" make demo"
 
 wait_for() { # WHAT PID COMMAND…: until COMMAND succeeds or PID is gone
     what=$1 pid=$2; shift 2
@@ -82,11 +82,15 @@ alice=(env HOME="$dir/home" SSH_AUTH_SOCK="$dir/agent.sock" JIT_SSH_CONFIG="$dir
 echo '$ jit-ssh login prod'
 "${alice[@]}" "$bin/jit-ssh" login prod --login-hint alice --totp-command "oathtool --totp -b $secret"
 
-say "4. Plain ssh"
+say "4. Plain ssh, by name, through the block that jit-ssh setup wrote for ssh_config"
 printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d' ' -f1,2 "/run/$account/host_key.pub")" >"$dir/known_hosts"
-ssh=(ssh -F none -p "$port" -o BatchMode=yes -o UserKnownHostsFile="$dir/known_hosts")
-echo '$ ssh web1.prod "id -un; echo this ran through plain ssh"'
-"${alice[@]}" "${ssh[@]}" "$account@127.0.0.1" 'id -un; echo this ran through plain ssh'
+"${alice[@]}" "$bin/jit-ssh" setup "$(field "$dir/ca/dev.json" ca_url)" --ca-certificate "$dir/ca/tls/ca.pem" \
+    --write-ssh-config >"$dir/setup.log" 2>&1
+# There is no web1 here, so its name leads to the sshd above, and `deploy` there is a test account.
+ssh=(ssh -F "$dir/home/.ssh/config" -o HostName=127.0.0.1 -o Port="$port" -o User="$account"
+    -o BatchMode=yes -o UserKnownHostsFile="$dir/known_hosts")
+printf '$ ssh web1.prod.example.com\n'
+"${alice[@]}" PATH="$PWD/$bin:$PATH" "${ssh[@]}" web1.prod.example.com 'echo "a shell on $(uname -n), as $(id -un)"'
 grep 'Accepted publickey' "$dir/sshd.log"
 
 say "5. What policy refuses"
@@ -106,7 +110,8 @@ log_key=$(curl -fsS --cacert "$dir/ca/tls/ca.pem" "$(field "$dir/ca/dev.json" ca
 say "7. Given back before its time"
 echo '$ jit-ssh done prod'
 "${alice[@]}" "$bin/jit-ssh" done prod
-if "${alice[@]}" "${ssh[@]}" "$account@127.0.0.1" true 2>"$dir/refused.log"; then
+if "${alice[@]}" SSH_AUTH_SOCK="$dir/agent.sock" ssh -F none -p "$port" -o BatchMode=yes \
+    -o UserKnownHostsFile="$dir/known_hosts" "$account@127.0.0.1" true 2>"$dir/refused.log"; then
     fail "ssh still got in" "this is a bug"
 fi
 echo "ssh now says: $(tail -n 1 "$dir/refused.log")"
