@@ -254,3 +254,56 @@ fn what_a_logout_without_the_ca_left_unrevoked_is_revoked_when_the_ca_is_back() 
     assert!(done.stdout.contains("revoked serial"), "{}", done.stdout);
     run(alice.jit_ssh(&["logout"])).succeeds();
 }
+
+#[test]
+fn doctor_asks_the_provider_and_tries_whether_anything_can_be_kept() {
+    let mut dev = Dev::start();
+    let alice = dev.person("alice");
+    alice.login(&["prod"]).succeeds();
+    let well = run(alice.jit_ssh(&["doctor"])).succeeds().stdout;
+    assert!(well.contains("provider"), "{well}");
+    assert!(well.contains("can be written"), "{well}");
+    let mut nowhere = alice.jit_ssh(&["doctor"]);
+    nowhere.env("XDG_STATE_HOME", "/proc/nowhere");
+    let said = run(nowhere).exits_with(1).stdout;
+    assert!(said.contains("FAIL  state"), "{said}");
+    dev.stop();
+    let said = run(alice.jit_ssh(&["doctor"])).exits_with(1).stdout;
+    assert!(said.contains("FAIL  provider"), "{said}");
+    assert!(!said.contains("jit-ssh doctor"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_no_certificate_and_an_unknown_environment_are_named() {
+    let dev = Dev::start();
+    let alice = dev.person("alice");
+    alice.login(&["prod"]).succeeds();
+    let file = alice.home.path().join("letter.txt");
+    std::fs::write(&file, "dear CA").expect("a file");
+    let mut setup = alice.jit_ssh(&["setup", &dev.text("/ca_url"), "--ca-certificate"]);
+    setup.arg(&file);
+    let refused = run(setup).exits_with(2);
+    assert!(
+        refused
+            .stderr
+            .contains("letter.txt is not a PEM certificate"),
+        "{}",
+        refused.stderr
+    );
+    for verb in ["status", "done"] {
+        let unknown = run(alice.jit_ssh(&[verb, "nosuch"])).exits_with(2);
+        assert!(unknown.stderr.contains("staging"), "{}", unknown.stderr);
+    }
+}
+
+#[test]
+fn without_a_terminal_ensure_says_one_line_that_names_the_way_out() {
+    let dev = Dev::start();
+    let alice = dev.person("alice");
+    run(alice.jit_ssh(&["status"])).succeeds();
+    let ensured = run(alice.jit_ssh(&["ensure", "prod", "--no-prompt"])).exits_with(4);
+    assert_eq!(
+        ensured.stderr.trim(),
+        "jit-ssh: no certificate for prod; run: jit-ssh login prod"
+    );
+}

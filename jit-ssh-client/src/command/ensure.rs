@@ -10,7 +10,7 @@ use crate::agent::Agent;
 use crate::ca::Ca;
 use crate::cli::Ensure;
 use crate::clock;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::grant::{self, Place};
 use crate::issue::{Keeper, Wish, issue, mend_certificate_file};
@@ -78,7 +78,14 @@ pub(crate) async fn run(mut ca: Ca, args: &Ensure) -> Result<(), Failure> {
         agent,
         confirm: false,
     };
-    issue(&ca, &mut pins, &plan, &wish, &mut keeper).await?;
+    let issued = issue(&ca, &mut pins, &plan, &wish, &mut keeper).await;
+    issued.map_err(|failure| {
+        if asks || failure.exit != Exit::NotAuthenticated {
+            return failure;
+        }
+        let what = format!("no certificate for {name}; run: jit-ssh login {name}");
+        Failure::new(Exit::NotAuthenticated, what)
+    })?;
     drop(lock);
     Ok(())
 }
