@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use crate::ca::Ca;
 use crate::clock;
 use crate::failure::Failure;
+use crate::ledger::Ledger;
 use crate::pins::Pins;
 use crate::second_factor::{Factor, Source, ask};
 use crate::session::Session;
@@ -59,8 +60,33 @@ pub(crate) async fn new_session(ca: &Ca, pins: &mut Pins, plan: &Plan) -> Result
         other => other,
     }?;
     let session = Session::opened(opened, plan.wish.login_hint.as_deref());
+    end_other(ca, pins, &session).await?;
     session.save(&ca.config)?;
     Ok(session)
+}
+
+/// Ends the stored session when it is another person's: nobody could end it afterwards.
+async fn end_other(ca: &Ca, pins: &Pins, new: &Session) -> Result<(), Failure> {
+    let now = clock::now();
+    let stored = Session::load(&ca.config)?;
+    let Some(old) = stored.filter(|old| old.user != new.user && old.serves(None, now)) else {
+        return Ok(());
+    };
+    ca.voice.warn(&format!("this ends {}'s session", old.user));
+    match ca.api.close_session(&old.token).await {
+        Ok(closed) => {
+            let mut ledger = Ledger::load(&ca.config, now)?;
+            ledger.revoked(&closed.revoked, pins.latest_end(now));
+            ledger.save(&ca.config)
+        }
+        Err(failure) => {
+            ca.voice.warn(&format!(
+                "{}'s session could not be ended at the CA: {failure}",
+                old.user
+            ));
+            Ok(())
+        }
+    }
 }
 
 fn was_refused(failure: &Failure) -> bool {

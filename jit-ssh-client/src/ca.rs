@@ -103,6 +103,7 @@ impl Ca {
             fetched_at: clock::now(),
             discovery,
         };
+        pins.save(&self.config)?;
         self.voice.progress(&format!(
             "First use of {}: its keys are trusted from now on",
             self.config.ca_url
@@ -110,7 +111,6 @@ impl Ca {
         for line in fingerprints(&pins) {
             self.voice.progress(&format!("  {line}"));
         }
-        pins.save(&self.config)?;
         Ok(pins)
     }
 

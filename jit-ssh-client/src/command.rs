@@ -12,7 +12,7 @@ use crate::config::{self, Surroundings};
 use crate::failure::Failure;
 use crate::second_factor::Source;
 use crate::sign_in::SignInWish;
-use crate::terminal::{Voice, to_stderr};
+use crate::terminal::Voice;
 
 mod doctor;
 mod done;
@@ -21,6 +21,7 @@ mod login;
 mod logout;
 mod setup;
 mod status;
+mod take_back;
 mod totp;
 
 /// How the command of `cli` speaks.
@@ -85,18 +86,6 @@ fn factor_source(args: &SignInArgs) -> Source {
         Some(command) => Source::Command(command.clone()),
         None if args.recovery_code => Source::RecoveryPrompt,
         None => Source::Prompt,
-    }
-}
-
-/// The agent, or none with a word why: for commands that can do without.
-fn agent_if_any() -> Option<crate::agent::Agent> {
-    match crate::agent::Agent::connect() {
-        Ok(agent) => Some(agent),
-        Err(crate::agent::AgentError::NoSocket) => None,
-        Err(error) => {
-            to_stderr(&format!("note: {error}"));
-            None
-        }
     }
 }
 

@@ -117,7 +117,9 @@ pub(crate) fn load(surroundings: &Surroundings) -> Result<Config, Failure> {
     })?;
     let file: ConfigFile = toml::from_str(&text).map_err(|error| {
         let what = format!("{} is not a configuration of jit-ssh", path.display());
-        Failure::local(what).line(error.to_string().trim().to_owned())
+        Failure::local(what)
+            .line(error.to_string().trim().to_owned())
+            .hint("mend that file, or remove it and run: jit-ssh setup https://YOUR-CA")
     })?;
     resolve(surroundings, path, file)
 }

@@ -16,7 +16,9 @@ use crate::ca::authority_key;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::file;
+use crate::ledger::Ledger;
 use crate::pins::Pins;
+use crate::session::Session;
 
 /// How the comments of our entries begin; the environment follows.
 const COMMENT_PREFIX: &str = "jit-ssh:";
@@ -64,6 +66,16 @@ impl Grant {
         let tail = format!("@{}#{}", self.environment, self.certificate.serial);
         let key_id = &self.certificate.key_id;
         key_id.strip_suffix(&tail).unwrap_or(key_id)
+    }
+
+    /// Whether it may be handed to the person of `hint`, or of the open `session` without a hint.
+    /// With neither, nobody said to be somebody else.
+    pub(crate) fn is_for(&self, hint: Option<&str>, session: Option<&Session>) -> bool {
+        let same = |session: &Session| session.user.as_str() == self.user();
+        match hint {
+            Some(hint) => self.user() == hint || session.is_some_and(|s| s.is_of(hint) && same(s)),
+            None => session.is_none_or(same),
+        }
     }
 
     /// Whether it serves a wish at `now`: every name in it, and enough time left. A person who
@@ -166,8 +178,8 @@ pub(crate) fn written(config: &Config, pins: &Pins) -> Result<Vec<Grant>, Failur
     Ok(grants)
 }
 
-/// Removes what is over from the agent and from the folder of key files; what is still live
-/// comes back.
+/// Removes what is over or revoked from the agent and from the folder of key files; what is still
+/// live comes back.
 ///
 /// # Errors
 ///
@@ -178,10 +190,13 @@ pub(crate) fn prune(
     agent: Option<&mut Agent>,
     now: Timestamp,
 ) -> Result<Vec<Grant>, Failure> {
+    let ledger = Ledger::load(config, now)?;
+    let worthless =
+        |grant: &Grant| grant.is_over(now) || ledger.is_revoked(grant.certificate.serial);
     let mut live = Vec::new();
     if let Some(agent) = agent {
         for grant in ours(&agent.list()?, pins) {
-            if grant.is_over(now) {
+            if worthless(&grant) {
                 agent.remove(&grant.certificate.blob)?;
             } else {
                 live.push(grant);
@@ -189,7 +204,7 @@ pub(crate) fn prune(
         }
     }
     for grant in in_files(config, pins)? {
-        if grant.is_over(now) {
+        if worthless(&grant) {
             remove_files(config, &grant.environment)?;
         } else {
             live.push(grant);

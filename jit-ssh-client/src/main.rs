@@ -12,6 +12,7 @@ mod failure;
 mod file;
 mod grant;
 mod issue;
+mod ledger;
 mod pins;
 mod problem;
 mod prompt;
@@ -49,9 +50,11 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(failure) => {
-            // Inside ssh without anybody watching there is nobody to tell.
+            // Inside ssh without anybody watching one line is enough, for the log of whatever ran it.
             if voice != terminal::Voice::Silent || prompt::terminal().is_some() {
                 voice.failure(&failure);
+            } else {
+                terminal::to_stderr(&format!("jit-ssh: {}", failure.what));
             }
             ExitCode::from(failure.exit.code())
         }

@@ -81,6 +81,15 @@ impl Pins {
         all.find(|environment| environment.name.as_str() == name)
     }
 
+    /// A moment that no certificate issued until `now` outlives.
+    pub(crate) fn latest_end(&self, now: Timestamp) -> Timestamp {
+        let environments = self.discovery.environments.iter();
+        let longest = environments.map(|e| e.duration_seconds_max).max();
+        // A minute for clocks that differ.
+        let seconds = longest.unwrap_or(86_400).saturating_add(60);
+        Timestamp::from_unix_seconds(now.unix_seconds().saturating_add(seconds))
+    }
+
     /// The keys that `seen` changes. New environments are not changes; neither are vanished ones.
     pub(crate) fn changes(&self, seen: &Discovery) -> Vec<ChangedKey> {
         let mut changes = Vec::new();

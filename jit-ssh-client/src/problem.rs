@@ -47,6 +47,18 @@ pub(crate) fn failure(problem: Problem) -> Failure {
         });
     }
     failure.hints.extend(advice(&problem));
+    if problem.kind == ProblemType::LoginRefused {
+        // The CA does not say which it was, so the commonest cause is named always.
+        failure
+            .hints
+            .push("a code works once: wait for the next one".to_owned());
+    }
+    let mut changes = problem.hints.iter().flat_map(|hint| &hint.changes);
+    if changes.any(|change| matches!(change, HintChange::Approvals { .. })) {
+        failure
+            .lines
+            .push("approvals cannot be collected yet by this version".to_owned());
+    }
     failure.problem = Some(Box::new(problem));
     failure
 }
@@ -172,7 +184,10 @@ mod tests {
         assert_eq!(failure.exit, Exit::Denied);
         assert_eq!(
             failure.lines,
-            ["policy prod-short: prod is for an hour at most"]
+            [
+                "policy prod-short: prod is for an hour at most",
+                "approvals cannot be collected yet by this version"
+            ]
         );
         assert_eq!(
             failure.hints,
@@ -216,6 +231,13 @@ mod tests {
         ));
         assert_eq!(failure.exit, Exit::NotAuthenticated);
         assert!(failure.hints[0].contains("jit-ssh totp enroll"));
+    }
+
+    #[test]
+    fn who_is_refused_is_reminded_that_a_code_works_once() {
+        let refused = r#"{"type":"login-refused","status":401,"title":"sign-in refused"}"#;
+        let failure = failure(problem(refused));
+        assert!(failure.hints.iter().any(|hint| hint.contains("works once")));
     }
 
     #[test]

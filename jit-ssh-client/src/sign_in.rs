@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ca_core::api::{Discovery, NONCE_LABEL};
+use ca_core::api::{DiscoveredIssuer, Discovery, NONCE_LABEL};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use ssh_key::PrivateKey;
@@ -110,6 +110,19 @@ pub(crate) async fn sign_in(
         id_token,
         session_public_key,
     })
+}
+
+/// Whether the provider `issuer` answers with its configuration (`doctor`).
+///
+/// # Errors
+///
+/// A [`Failure`]: it does not answer, or with something else.
+pub(crate) async fn reach_provider(
+    config: &Config,
+    issuer: &DiscoveredIssuer,
+) -> Result<(), Failure> {
+    let http = http_client(config.tls_root.as_deref(), Patience::Person)?;
+    Provider::discover(http, issuer).await.map(|_| ())
 }
 
 /// A public key nobody had before. Its private half is dropped: the key commits the token to this

@@ -17,6 +17,7 @@ use crate::file;
 use crate::grant;
 use crate::pins::Pins;
 use crate::session::Session;
+use crate::sign_in::reach_provider;
 use crate::span;
 use crate::ssh_config::{Included, include_line, included};
 use crate::terminal::Voice;
@@ -69,9 +70,23 @@ fn failed(about: &'static str, failure: &Failure) -> Finding {
     Finding {
         level: Level::Fail,
         about,
-        found: failure.what.clone(),
-        hint: failure.hints.first().cloned(),
+        found: once_joined(failure),
+        // To run this very command is no advice here.
+        hint: failure
+            .hints
+            .iter()
+            .find(|hint| !hint.contains("jit-ssh doctor"))
+            .cloned(),
     }
+}
+
+/// What happened and why, on one line.
+fn once_joined(failure: &Failure) -> String {
+    let lines = failure.lines.iter().flat_map(|line| line.lines());
+    let lines: Vec<&str> = std::iter::once(failure.what.as_str())
+        .chain(lines)
+        .collect();
+    lines.join(" | ")
 }
 
 /// Runs all checks; 1 when one failed.
@@ -93,7 +108,9 @@ pub(crate) async fn run(place: &Surroundings, voice: Voice) -> Result<ExitCode, 
     };
     if let Some(config) = &config {
         findings.extend(authority(config).await);
+        findings.push(provider(config).await);
         findings.extend(files(config));
+        findings.push(writable(config));
         findings.push(session(config).await);
         findings.push(ssh_config(place, config));
     }
@@ -178,6 +195,42 @@ async fn authority(config: &Config) -> Vec<Finding> {
         Err(failure) => failed("keys", &failure),
     });
     findings
+}
+
+/// Whether the identity provider answers, which the next sign-in needs.
+async fn provider(config: &Config) -> Finding {
+    let issuers = Pins::load(config).ok().flatten();
+    let issuers = issuers.map(|pins| pins.discovery.issuers);
+    let Some(issuer) = issuers.as_ref().and_then(|issuers| issuers.first()) else {
+        let hint = format!("jit-ssh setup {}", config.ca_url);
+        return bad(Level::Warn, "provider", "not known yet", hint);
+    };
+    match reach_provider(config, issuer).await {
+        Ok(()) => ok(
+            "provider",
+            format!("{} answers", crate::terminal::plain(&issuer.issuer)),
+        ),
+        Err(failure) => failed("provider", &failure),
+    }
+}
+
+/// Whether something can be kept: tried, for neither mode bits nor free space tell.
+fn writable(config: &Config) -> Finding {
+    for folder in [&config.state, &config.runtime] {
+        let path = folder.join("doctor");
+        let tried =
+            file::replace(&path, b"can this be written?").and_then(|()| file::remove(&path));
+        if let Err(failure) = tried {
+            return failed(
+                "state",
+                &failure.hint("is the disk full or mounted read-only?"),
+            );
+        }
+    }
+    ok(
+        "state",
+        format!("{} can be written", config.state.display()),
+    )
 }
 
 fn agent(config: Option<&Config>) -> Vec<Finding> {

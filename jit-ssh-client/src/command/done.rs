@@ -1,34 +1,30 @@
 //! `jit-ssh done [ENV]`: give certificates back.
 //!
 //! Deliberately in this order: out of the agent first, which needs nobody, then revoked at the CA.
+//! What could not be done is in the ledger, so the next run knows of it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use ca_core::api::{ProblemType, Revoke};
+use ca_core::api::Revoke;
 use ca_core::name::Environment;
 use ca_core::time::Timestamp;
 
-use super::agent_if_any;
 use super::login::parse_environment;
+use super::take_back::{Taken, take_back};
 use crate::ca::Ca;
 use crate::cli::Done;
 use crate::clock;
 use crate::failure::{Exit, Failure};
-use crate::grant;
 use crate::pins::Pins;
 use crate::session::Session;
-use crate::span;
 use crate::terminal::tick;
-
-/// What was held: environment and when the last certificate there ends.
-pub(super) type Held = BTreeMap<Environment, Timestamp>;
 
 /// Runs the command.
 ///
 /// # Errors
 ///
-/// A [`Failure`] when the CA could not be told (4, 6): the certificate is then gone here, and good
-/// until its end for whoever else has the key.
+/// A [`Failure`] when the CA could not be told (4, 6), when a certificate is somebody else's (4),
+/// or when the agent could not be reached (7): who has the key may use it until its end.
 pub(crate) async fn run(ca: &Ca, args: &Done) -> Result<(), Failure> {
     let wanted = args.environment.as_deref().map(parse_environment);
     let wanted = wanted.transpose()?;
@@ -39,33 +35,22 @@ pub(crate) async fn run(ca: &Ca, args: &Done) -> Result<(), Failure> {
     if let Some(name) = &wanted {
         ca.environment(&mut pins.clone(), name).await?;
     }
-    let held = remove_here(ca, &pins, wanted.as_ref())?;
+    let mut taken = take_back(ca, &pins, wanted.as_ref())?;
     let now = clock::now();
     let session = Session::load(&ca.config)?.filter(|session| session.serves(None, now));
-    let mut environments: Vec<Environment> = held.keys().cloned().collect();
-    // Another machine may hold one: the CA is asked even when nothing was here.
-    environments.extend(wanted.filter(|name| !held.contains_key(name)));
     let Some(session) = session else {
-        return without_session(ca, &held, now);
+        return without_session(ca, &taken, now);
     };
-    let mut serials = Vec::new();
-    for environment in &environments {
-        let body = Revoke {
-            serial: None,
-            mine: Some(environment.to_string()),
-            reason: None,
-        };
-        let answer = ca.api.revoke(&session.token, &body).await;
-        let revoked = answer.map_err(|failure| still_valid(failure, &held, now))?;
-        ca.voice.result(&format!(
-            "{} {environment} given back{}",
-            tick(),
-            match revoked.serials.as_slice() {
-                [] => ": nothing was live at the CA".to_owned(),
-                some => format!("   revoked serial {}", joined(some)),
-            }
-        ));
-        serials.extend(revoked.serials);
+    // Another machine may hold one: the CA is asked even when nothing was here.
+    let mut environments = taken.environments_of(session.user.as_str());
+    environments.extend(wanted);
+    let revoked = revoke(ca, &pins, &session, &mut taken, &environments).await;
+    let serials = revoked.map_err(|failure| taken.explain(failure, now))?;
+    if let Some(failure) = taken
+        .not_revoked(&session, now)
+        .or(taken.left_in_agent(now))
+    {
+        return Err(failure);
     }
     if environments.is_empty() {
         ca.voice.result("nothing to give back");
@@ -77,72 +62,65 @@ pub(crate) async fn run(ca: &Ca, args: &Done) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Revokes what the person of `session` holds in `environments`; the serials. What is revoked is
+/// written down at once, for the next call may fail.
+///
+/// # Errors
+///
+/// A [`Failure`] of the CA.
+pub(super) async fn revoke(
+    ca: &Ca,
+    pins: &Pins,
+    session: &Session,
+    taken: &mut Taken,
+    environments: &BTreeSet<Environment>,
+) -> Result<Vec<u64>, Failure> {
+    let mut serials = Vec::new();
+    for environment in environments {
+        let body = Revoke {
+            serial: None,
+            mine: Some(environment.to_string()),
+            reason: None,
+        };
+        let revoked = ca.api.revoke(&session.token, &body).await?;
+        let end = pins.latest_end(clock::now());
+        taken.ledger.revoked(&revoked.serials, end);
+        taken
+            .ledger
+            .nothing_live(environment, session.user.as_str());
+        taken.ledger.save(&ca.config)?;
+        if !taken.is_left(environment, session.user.as_str()) {
+            ca.voice.result(&format!(
+                "{} {environment} given back{}",
+                tick(),
+                match revoked.serials.as_slice() {
+                    [] => ": nothing was live at the CA".to_owned(),
+                    some => format!("   revoked serial {}", joined(some)),
+                }
+            ));
+        }
+        serials.extend(revoked.serials);
+    }
+    Ok(serials)
+}
+
 /// Numbers with commas between.
 pub(super) fn joined(serials: &[u64]) -> String {
     let texts: Vec<String> = serials.iter().map(ToString::to_string).collect();
     texts.join(", ")
 }
 
-/// Takes our certificates of `wanted` (all for none) out of agent and files.
-///
-/// # Errors
-///
-/// A [`Failure`] when a file cannot be removed. An agent that is away is only worth a word.
-pub(super) fn remove_here(
-    ca: &Ca,
-    pins: &Pins,
-    wanted: Option<&Environment>,
-) -> Result<Held, Failure> {
-    let now = clock::now();
-    let mut agent = agent_if_any();
-    let mut live = grant::prune(&ca.config, pins, agent.as_mut(), now)?;
-    // What was written counts too: the agent may be away or locked and still hold the key.
-    live.extend(grant::written(&ca.config, pins)?);
-    live.retain(|held| !held.is_over(now) && wanted.is_none_or(|name| *name == held.environment));
-    let mut held = Held::new();
-    for one in &live {
-        let end = held.entry(one.environment.clone()).or_insert(one.end());
-        *end = one.end().max(*end);
+fn without_session(ca: &Ca, taken: &Taken, now: Timestamp) -> Result<(), Failure> {
+    if taken.unrevoked().next().is_some() {
+        let what = "removed here, but not revoked: there is no open session at the CA";
+        let failure = Failure::new(Exit::NotAuthenticated, what);
+        return Err(taken.explain(failure, now));
     }
-    if let Some(agent) = agent.as_mut() {
-        grant::remove_from_agent(agent, pins, wanted)?;
+    if let Some(failure) = taken.left_in_agent(now) {
+        return Err(failure);
     }
-    for environment in held.keys() {
-        grant::remove_files(&ca.config, environment)?;
-    }
-    Ok(held)
-}
-
-fn without_session(ca: &Ca, held: &Held, now: Timestamp) -> Result<(), Failure> {
-    if held.is_empty() {
-        ca.voice.result("nothing to give back");
-        ca.voice
-            .json(&serde_json::json!({"environments": [], "revoked": []}));
-        return Ok(());
-    }
-    let what = "removed here, but not revoked: there is no open session at the CA";
-    Err(still_valid(
-        Failure::new(Exit::NotAuthenticated, what),
-        held,
-        now,
-    ))
-}
-
-/// `failure` with what it leaves behind.
-pub(super) fn still_valid(mut failure: Failure, held: &Held, now: Timestamp) -> Failure {
-    for (environment, end) in held {
-        failure = failure.line(format!(
-            "the {environment} certificate is out of the agent here, but stays valid until {}",
-            span::clock_time(*end, now)
-        ));
-    }
-    let kind = failure.problem.as_ref().map(|problem| problem.kind);
-    if failure.exit == Exit::NotAuthenticated || kind == Some(ProblemType::SessionRequired) {
-        failure.hints.clear();
-        return failure.hint("to revoke it: jit-ssh login ENV --fresh, then jit-ssh done ENV");
-    }
-    if held.is_empty() {
-        return failure;
-    }
-    failure.hint("to revoke it, run jit-ssh done ENV again when the CA is back")
+    ca.voice.result("nothing to give back");
+    ca.voice
+        .json(&serde_json::json!({"environments": [], "revoked": []}));
+    Ok(())
 }

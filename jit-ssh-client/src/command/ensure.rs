@@ -10,12 +10,13 @@ use crate::agent::Agent;
 use crate::ca::Ca;
 use crate::cli::Ensure;
 use crate::clock;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::grant::{self, Place};
 use crate::issue::{Keeper, Wish, issue, mend_certificate_file};
 use crate::prompt;
 use crate::second_factor::Source;
+use crate::session::Session;
 use crate::sign_in::SignInWish;
 use crate::terminal::Voice;
 
@@ -37,6 +38,7 @@ pub(crate) async fn run(mut ca: Ca, args: &Ensure) -> Result<(), Failure> {
     file::private_directory(&ca.config.state)?;
     let path = ca.config.state.join(format!("{name}.lock"));
     let mut lock = file::try_lock(&path)?;
+    let session = Session::load(&ca.config)?.filter(|s| s.serves(None, clock::now()));
     for _ in 0..LOCK_ATTEMPTS_MAX {
         let live = grant::prune(&ca.config, &pins, Some(&mut agent), clock::now())?;
         // Any account will do: who logged in as another one did so on purpose.
@@ -44,6 +46,7 @@ pub(crate) async fn run(mut ca: Ca, args: &Ensure) -> Result<(), Failure> {
             held.environment == name
                 && held.place == Place::Agent
                 && held.covers(&[], None, clock::now())
+                && held.is_for(None, session.as_ref())
         });
         if let Some(held) = held {
             return mend_certificate_file(&ca, held);
@@ -75,7 +78,14 @@ pub(crate) async fn run(mut ca: Ca, args: &Ensure) -> Result<(), Failure> {
         agent,
         confirm: false,
     };
-    issue(&ca, &mut pins, &plan, &wish, &mut keeper).await?;
+    let issued = issue(&ca, &mut pins, &plan, &wish, &mut keeper).await;
+    issued.map_err(|failure| {
+        if asks || failure.exit != Exit::NotAuthenticated {
+            return failure;
+        }
+        let what = format!("no certificate for {name}; run: jit-ssh login {name}");
+        Failure::new(Exit::NotAuthenticated, what)
+    })?;
     drop(lock);
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! `jit-ssh login ENV`: a certificate in the agent, with as few questions as possible.
 
-use ca_core::api::IssuedCertificate;
+use std::time::Duration;
+
+use ca_core::api::{DiscoveredEnvironment, IssuedCertificate};
 use ca_core::name::{Environment, Principal};
 use ca_core::time::Timestamp;
 
@@ -18,6 +20,9 @@ use crate::session::Session;
 use crate::span;
 use crate::terminal::tick;
 
+/// Shortest certificate that a CA gives, seconds.
+const DURATION_SECONDS_MIN: u64 = 60;
+
 /// Runs the command.
 ///
 /// # Errors
@@ -30,6 +35,14 @@ pub(crate) async fn run(ca: &Ca, args: &Login) -> Result<(), Failure> {
     let duration = duration.map_err(|error| Failure::usage(format!("--for: {error}")))?;
     let mut pins = ca.pins().await?;
     let known = ca.environment(&mut pins, &environment).await?;
+    let known = if within_ceiling(&known, duration).is_err() {
+        // The ceiling may have been raised since the document was fetched.
+        pins = ca.refresh(pins).await?;
+        ca.environment(&mut pins, &environment).await?
+    } else {
+        known
+    };
+    within_ceiling(&known, duration)?;
     let mut keeper = open_keeper(args)?;
     let now = clock::now();
     let agent = match &mut keeper {
@@ -63,6 +76,10 @@ pub(crate) async fn run(ca: &Ca, args: &Login) -> Result<(), Failure> {
     };
     let issued = issue(ca, &mut pins, &plan, &wish, &mut keeper).await?;
     show_issued(ca, &issued, &wish, &keeper);
+    if let Keeper::Agent { agent, .. } = &mut keeper {
+        // A sign-in may have ended the session of somebody else. The next command looks again.
+        grant::prune(&ca.config, &pins, Some(agent), clock::now()).ok();
+    }
     Ok(())
 }
 
@@ -86,6 +103,24 @@ fn parse_principals(texts: &[String]) -> Result<Vec<Principal>, Failure> {
         }
     }
     Ok(principals)
+}
+
+/// Whether the environment can allow `duration` to anybody; policy may still say no.
+fn within_ceiling(
+    environment: &DiscoveredEnvironment,
+    duration: Option<Duration>,
+) -> Result<(), Failure> {
+    let most = environment.duration_seconds_max;
+    let inside = |asked: Duration| (DURATION_SECONDS_MIN..=most).contains(&asked.as_secs());
+    if duration.is_none_or(inside) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "--for: {} allows {} to {}",
+        environment.name,
+        span::as_argument(DURATION_SECONDS_MIN),
+        span::as_argument(most)
+    )))
 }
 
 fn open_keeper(args: &Login) -> Result<Keeper, Failure> {
@@ -117,17 +152,13 @@ fn covering<'a>(
         &wish.principals
     };
     let session = Session::load(&ca.config)?;
-    let own = |held: &Grant| {
-        args.sign_in.login_hint.as_deref().is_none_or(|hint| {
-            let same = |s: &Session| s.is_of(hint) && s.user.as_str() == held.user();
-            held.user() == hint || session.as_ref().is_some_and(same)
-        })
-    };
+    let session = session.filter(|session| session.serves(None, now));
+    let hint = args.sign_in.login_hint.as_deref();
     Ok(live.iter().find(|held| {
         held.environment == wish.environment.name
             && held.place == place
             && held.covers(names, wish.duration, now)
-            && own(held)
+            && held.is_for(hint, session.as_ref())
     }))
 }
 
@@ -163,7 +194,7 @@ fn show_issued(ca: &Ca, issued: &IssuedCertificate, wish: &Wish, keeper: &Keeper
         names.join(", "),
         span::clock_time(issued.valid_before, clock::now()),
         // The answer took its time; a grant of one hour should not read as 59 min.
-        span::show(span.saturating_add(std::time::Duration::from_millis(1999))),
+        span::show(span.saturating_add(Duration::from_millis(1999))),
         issued.serial,
         issued.environment
     ));
@@ -200,4 +231,21 @@ fn show_issued(ca: &Ca, issued: &IssuedCertificate, wish: &Wish, keeper: &Keeper
         "valid_after": issued.valid_after,
         "valid_before": issued.valid_before,
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_outside_the_environments_bounds_is_refused_with_both() {
+        let prod = crate::pins::tests::discovery().environments.remove(0);
+        let of = |seconds| within_ceiling(&prod, Some(Duration::from_secs(seconds)));
+        assert!(of(60).is_ok() && of(7200).is_ok());
+        assert!(within_ceiling(&prod, None).is_ok());
+        for seconds in [59, 7201] {
+            let failure = of(seconds).unwrap_err();
+            assert_eq!(failure.what, "--for: prod allows 1m to 2h");
+        }
+    }
 }

@@ -89,6 +89,11 @@ fn wanted(path: &Path, args: &Setup) -> Result<ConfigFile, Failure> {
         // Kept as text: the file may go, the trust stays.
         let text = file::read(certificate)?
             .ok_or_else(|| Failure::local(format!("there is no file {}", certificate.display())))?;
+        let roots = reqwest::Certificate::from_pem_bundle(text.as_bytes());
+        if !roots.is_ok_and(|roots| !roots.is_empty()) {
+            let what = format!("{} is not a PEM certificate", certificate.display());
+            return Err(Failure::usage(what).hint("it begins with -----BEGIN CERTIFICATE-----"));
+        }
         settings.ca_certificate = Some(text);
     }
     Ok(settings)

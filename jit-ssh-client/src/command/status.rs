@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use ca_core::time::Timestamp;
 
-use super::agent_if_any;
 use super::login::parse_environment;
+use crate::agent::Agent;
 use crate::ca::Ca;
 use crate::cli::Status;
 use crate::clock;
@@ -14,6 +14,7 @@ use crate::grant::{self, Grant, Place};
 use crate::pins::Pins;
 use crate::session::Session;
 use crate::span;
+use crate::terminal::{plain, to_stderr};
 
 /// Runs the command. With `--check`: 0 when a certificate is live, 4 when none is.
 ///
@@ -25,8 +26,20 @@ pub(crate) async fn run(ca: &Ca, args: &Status) -> Result<ExitCode, Failure> {
     let wanted = wanted.transpose()?;
     let now = clock::now();
     // Without pins nothing here can be ours, so nothing is asked of the network.
+    let (mut agent, away) = match Agent::connect() {
+        Ok(agent) => (Some(agent), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    if let Some(why) = &away {
+        to_stderr(&format!("note: {why}; keys in an agent are not shown"));
+    }
     let mut grants = match Pins::load(&ca.config)? {
-        Some(pins) => grant::prune(&ca.config, &pins, agent_if_any().as_mut(), now)?,
+        Some(pins) => {
+            if let Some(name) = &wanted {
+                ca.environment(&mut pins.clone(), name).await?;
+            }
+            grant::prune(&ca.config, &pins, agent.as_mut(), now)?
+        }
         None => Vec::new(),
     };
     grants.retain(|held| wanted.as_ref().is_none_or(|name| *name == held.environment));
@@ -49,6 +62,7 @@ pub(crate) async fn run(ca: &Ca, args: &Status) -> Result<ExitCode, Failure> {
     });
     ca.voice.json(&serde_json::json!({
         "certificates": grants.iter().map(|held| as_json(held, now)).collect::<Vec<_>>(),
+        "agent_unreachable": away,
         "session": session.map(|s| serde_json::json!({"user": s.user, "expires_at": s.expires_at})),
     }));
     Ok(if args.check {
@@ -70,6 +84,7 @@ fn as_json(held: &Grant, now: Timestamp) -> serde_json::Value {
     serde_json::json!({
         "serial": held.certificate.serial,
         "environment": held.environment,
+        "user": held.user(),
         "principals": held.certificate.principals,
         "key_id": held.certificate.key_id,
         "valid_after": Timestamp::from_unix_seconds(held.certificate.valid_after),
@@ -84,7 +99,15 @@ fn table(grants: &[Grant], now: Timestamp) -> Vec<String> {
     if grants.is_empty() {
         return vec!["no live certificate (get one: jit-ssh login ENV)".to_owned()];
     }
-    let heading = ["ENVIRONMENT", "AS", "UNTIL", "LEFT", "SERIAL", "KEY IN"];
+    let heading = [
+        "ENVIRONMENT",
+        "WHO",
+        "AS",
+        "UNTIL",
+        "LEFT",
+        "SERIAL",
+        "KEY IN",
+    ];
     let mut rows = vec![heading.map(str::to_owned)];
     rows.extend(grants.iter().map(|held| {
         let place = match held.place {
@@ -93,6 +116,7 @@ fn table(grants: &[Grant], now: Timestamp) -> Vec<String> {
         };
         [
             held.environment.to_string(),
+            plain(held.user()),
             held.certificate.principals.join(","),
             span::clock_time(held.end(), now),
             span::show(held.left(now)),
@@ -100,13 +124,13 @@ fn table(grants: &[Grant], now: Timestamp) -> Vec<String> {
             place.to_owned(),
         ]
     }));
-    let mut widths = [0_usize; 6];
+    let mut widths = [0_usize; 7];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |row: &[String; 6]| {
+    let line = |row: &[String; 7]| {
         let cells = row.iter().zip(widths);
         let cells: Vec<String> = cells
             .map(|(cell, width)| format!("{cell:width$}"))

@@ -41,7 +41,8 @@ pub(crate) async fn enroll(ca: &Ca, args: &Enroll) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Begins; a person who has a factor already is asked for it.
+/// Begins; with `--replace` the present factor is asked for. Without it nothing is asked and no
+/// command runs: a CA that wants a ticket has no use for a code.
 async fn begin(ca: &Ca, args: &Enroll, signed_in: &SignedIn) -> Result<EnrolmentBegun, Failure> {
     let mut body = BeginEnrolment {
         id_token: signed_in.id_token.expose_secret().to_owned(),
@@ -56,10 +57,10 @@ async fn begin(ca: &Ca, args: &Enroll, signed_in: &SignedIn) -> Result<Enrolment
             let kind = failure.problem.as_ref().map(|problem| problem.kind);
             kind == Some(ProblemType::TotpRequired)
         };
-        match begun {
-            Err(failure) if required(&failure) => {}
-            other => return other,
-        }
+        return match begun {
+            Err(failure) if required(&failure) => Err(needs_ticket(failure)),
+            other => other,
+        };
     }
     let source = factor_source(&args.sign_in);
     match ask(&source, "present TOTP code: ", None).await? {
@@ -67,6 +68,17 @@ async fn begin(ca: &Ca, args: &Enroll, signed_in: &SignedIn) -> Result<Enrolment
         Factor::Recovery(code) => body.recovery_code = Some(code.to_string()),
     }
     ca.api.begin_enrolment(&body).await
+}
+
+/// The CA wants more than a sign-in: a ticket, or the factor that is there already. It does not say
+/// which, so as not to tell a stranger who has one.
+fn needs_ticket(mut failure: Failure) -> Failure {
+    failure.what =
+        "enrolling needs a ticket (or the one given is unknown, used or over)".to_owned();
+    failure.lines.clear();
+    failure.hints =
+        vec!["ask an administrator for one, then: jit-ssh totp enroll --ticket TICKET".to_owned()];
+    failure.hint("or, with a factor already, show the present one: jit-ssh totp enroll --replace")
 }
 
 /// The first code of the new factor, with one more try for a person.
@@ -163,6 +175,18 @@ fn show_recovery_codes(ca: &Ca, confirmed: &EnrolmentConfirmed) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_lacks_a_ticket_is_told_to_ask_for_one_or_to_replace_the_factor() {
+        let problem = r#"{"type":"totp-required","status":401,"title":"second factor required"}"#;
+        let refused = crate::problem::failure(serde_json::from_str(problem).unwrap());
+        let failure = needs_ticket(refused);
+        assert_eq!(failure.exit, Exit::NotAuthenticated);
+        assert!(failure.what.contains("enrolling needs a ticket"));
+        assert!(failure.hints[0].contains("--ticket TICKET"));
+        assert!(failure.hints[1].contains("--replace"));
+        assert!(!failure.hints.iter().any(|hint| hint.contains("--fresh")));
+    }
 
     #[test]
     fn the_secret_is_shown_in_groups_for_typing() {

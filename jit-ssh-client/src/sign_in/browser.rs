@@ -52,6 +52,7 @@ pub(super) async fn sign_in(
         iss_required: provider.promises_iss(),
     };
     let browser = open(&url, desk, voice);
+    voice.progress("waiting for the browser (Ctrl-C ends)");
     let code = come_back(&listener, &expected, browser, voice).await?;
     let http = provider.http();
     let response = client
