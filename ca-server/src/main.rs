@@ -94,21 +94,32 @@ fn ended(ended: Ended) -> anyhow::Result<ExitCode> {
 }
 
 fn run_policy(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = &command.policies {
+        let setting = PolicySetting {
+            policy_dir: folder.clone(),
+            accounts: None,
+            now: Clock::System.now(),
+        };
+        let code = command::policy::run(command, &setting, &mut std::io::stdout().lock())?;
+        return Ok(ExitCode::from(code));
+    }
     let place = Place {
         dir: command.dir.clone(),
         config: command.config.clone(),
     };
     anyhow::ensure!(
         place.dir.is_some() || place.config.is_some(),
-        "name the CA with --dir DIR or --config FILE"
+        "name the CA with --dir DIR or --config FILE, or the policies with --policies FOLDER"
     );
     let config: Config = place.config()?;
     let environments = config.environments.into_iter();
     let setting = PolicySetting {
         policy_dir: config.policy_dir,
-        accounts: environments
-            .map(|(name, config)| (name, config.accounts))
-            .collect(),
+        accounts: Some(
+            environments
+                .map(|(name, config)| (name, config.accounts))
+                .collect(),
+        ),
         now: Clock::System.now(),
     };
     let code = command::policy::run(command, &setting, &mut std::io::stdout().lock())?;
