@@ -70,7 +70,8 @@ pub fn create_log(config: &Config, clock: Clock) -> anyhow::Result<()> {
 /// With what is wrong and what to do. Nothing listens yet.
 pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     // The cheap checks first: a typing error must not cost a replay.
-    let policies = PolicyFiles::open(&config.policy_dir).context("policies")?;
+    let names = config.environments.keys().cloned().collect();
+    let policies = PolicyFiles::open(&config.policy_dir, names).context("policies")?;
     let providers = Providers::new(config.issuers.clone())?;
     let seal_key = SealKey::read(&config.seal_key)
         .with_context(|| format!("seal key {:?}", config.seal_key))?;

@@ -28,6 +28,23 @@ const LIMIT_DEFAULT: u32 = 100;
 /// Records in a page at most.
 const LIMIT_MAX: u32 = 1000;
 
+/// The types of events that can be asked for: all names of [`Event::name`].
+const KINDS: [&str; 13] = [
+    "audit-read",
+    "ca-key-added",
+    "certificate-issued",
+    "certificates-revoked",
+    "log-created",
+    "policy-loaded",
+    "refusals-summarised",
+    "refused",
+    "session-closed",
+    "session-opened",
+    "ticket-issued",
+    "totp-confirmed",
+    "totp-offered",
+];
+
 /// The search a query means.
 ///
 /// # Errors
@@ -66,11 +83,8 @@ pub fn search(query: &AuditQuery) -> Result<Search, (&'static str, String)> {
         terms.push(format!("account={account}"));
     }
     if let Some(kind) = &query.kind {
-        if kind.is_empty() || kind.len() > 64 {
-            return Err((
-                "kind",
-                "expected a type of event, as certificate-issued".to_owned(),
-            ));
+        if !KINDS.contains(&kind.as_str()) {
+            return Err(("kind", format!("expected one of: {}", KINDS.join(", "))));
         }
         terms.push(format!("kind={kind}"));
     }

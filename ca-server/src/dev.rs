@@ -59,14 +59,15 @@ impl Dev {
             create_dev(&dir, self.listen)?;
         }
         self.move_to_asked_port(&dir)?;
-        // Whoever waits for this file must not take the last run's for this one's.
-        drop(std::fs::remove_file(dir.join("dev.json")));
         let config = Config::read(&dir.join(FILE_NAME))?;
         let issuer = config
             .issuers
             .first()
             .context("no issuer in the configuration")?;
         let provider = listen_provider(&dir, &issuer.issuer)?;
+        // Whoever waits for this file must not take the last run's for this one's. Not
+        // before the port is ours: it may be that of a run that goes on.
+        drop(std::fs::remove_file(dir.join("dev.json")));
         let listener = serve::bind(&config)?;
         let running = assembly::start(&config, Clock::System).await?;
         let secrets = enrol(&running, &dir, &issuer.issuer).await?;
@@ -140,7 +141,11 @@ fn listen_provider(
 ) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let address = issuer.trim_start_matches("http://");
     let socket = TcpListener::bind(address).with_context(|| {
-        format!("the identity provider must listen on {address} again, as people are known by it")
+        let dir = dir.display();
+        format!(
+            "another `ca-server dev` runs on {dir} (or something else took {address}, where the \
+             identity provider must listen again, as people are known by it)"
+        )
     })?;
     socket.set_nonblocking(true)?;
     let socket = tokio::net::TcpListener::from_std(socket)?;
@@ -239,4 +244,21 @@ fn say_ready(dir: &Path, config: &Config) {
         config.url,
         dir.join("dev.json").display()
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_dev_in_one_folder_is_told_about_the_first() {
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let issuer = format!("http://{}", first.local_addr().unwrap());
+        let error = listen_provider(Path::new("demo"), &issuer).err().unwrap();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("another `ca-server dev` runs on demo (or "),
+            "{text}"
+        );
+    }
 }

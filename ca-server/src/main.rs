@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use ca_server::command::audit::AuditCommand;
 use ca_server::command::init::Init;
-use ca_server::command::place::Place;
-use ca_server::command::policy::{PolicyCommand, PolicySetting};
+use ca_server::command::place::{Place, UsageError, told_once};
+use ca_server::command::policy::{EXIT_USAGE, PolicyCommand, PolicySetting};
 use ca_server::command::serve::{EXIT_STOPPED, Ended, Serve};
 use ca_server::command::sshd_config::SshdConfig;
 use ca_server::config::{Config, ConfigError};
@@ -44,8 +44,10 @@ fn main() -> ExitCode {
     match run(cli.verb) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(if misconfigured(&error) {
+            eprintln!("error: {}", told_once(&error));
+            ExitCode::from(if error.is::<UsageError>() {
+                EXIT_USAGE
+            } else if misconfigured(&error) {
                 EXIT_CONFIG
             } else {
                 1
@@ -94,21 +96,34 @@ fn ended(ended: Ended) -> anyhow::Result<ExitCode> {
 }
 
 fn run_policy(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = &command.policies {
+        let setting = PolicySetting {
+            policy_dir: folder.clone(),
+            accounts: None,
+            now: Clock::System.now(),
+        };
+        let code = command::policy::run(command, &setting, &mut std::io::stdout().lock())?;
+        return Ok(ExitCode::from(code));
+    }
     let place = Place {
         dir: command.dir.clone(),
         config: command.config.clone(),
     };
-    anyhow::ensure!(
-        place.dir.is_some() || place.config.is_some(),
-        "name the CA with --dir DIR or --config FILE"
-    );
+    if place.dir.is_none() && place.config.is_none() {
+        return Err(UsageError(
+            "name the CA with --dir DIR or --config FILE, or the policies with --policies FOLDER",
+        )
+        .into());
+    }
     let config: Config = place.config()?;
     let environments = config.environments.into_iter();
     let setting = PolicySetting {
         policy_dir: config.policy_dir,
-        accounts: environments
-            .map(|(name, config)| (name, config.accounts))
-            .collect(),
+        accounts: Some(
+            environments
+                .map(|(name, config)| (name, config.accounts))
+                .collect(),
+        ),
         now: Clock::System.now(),
     };
     let code = command::policy::run(command, &setting, &mut std::io::stdout().lock())?;

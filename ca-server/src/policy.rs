@@ -9,14 +9,16 @@ mod decide;
 mod error;
 mod hint;
 mod index;
+mod literal;
 mod load;
 mod question;
 mod request;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use ca_core::name::Environment;
 use sha2::{Digest as _, Sha256};
 
 use self::index::Index;
@@ -96,16 +98,21 @@ pub struct PolicySet {
 }
 
 impl PolicySet {
-    /// The policies of all `sources` under `schema`.
+    /// The policies of all `sources` under `schema`. With `environments`, the names of all that
+    /// exist, a policy that names another one is an error.
     ///
     /// # Errors
     ///
     /// [`PolicyError`] with every problem found: syntax, a schema that does not fit what the
     /// authority supplies, anything strict validation objects to (its warnings included), a policy
     /// without `@id` or `@reason`, an `@id` used twice, a file without a policy, a permit for
-    /// everybody without condition.
-    pub fn parse(schema: &Source, sources: &[Source]) -> Result<Self, PolicyError> {
-        let loaded = load::load(schema, sources)?;
+    /// everybody without condition, an environment or account that cannot exist.
+    pub fn parse(
+        schema: &Source,
+        sources: &[Source],
+        environments: Option<&BTreeSet<Environment>>,
+    ) -> Result<Self, PolicyError> {
+        let loaded = load::load(schema, sources, environments)?;
         let index =
             Index::new(&loaded.policies, &loaded.vocabulary).map_err(|error| PolicyError {
                 problems: vec![Problem::cedar(&schema.name, &schema.text, &*error)],

@@ -3,12 +3,14 @@
 //! Decides nothing about access. A set that does not load never replaces one that did, and readers
 //! see the old set or the new one, never a mixture.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ca_core::name::Environment;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use crate::policy::{CaseError, Cases, PolicyError, PolicySet, SCHEMA_NAME, Source};
@@ -42,6 +44,12 @@ pub enum PolicyFilesError {
         #[source]
         source: std::io::Error,
     },
+    /// A policy where none is looked for.
+    #[error("{path:?} would be ignored: policies lie in the folder itself, not in sub-folders")]
+    Nested {
+        /// The file.
+        path: PathBuf,
+    },
     /// The texts are no set of policies.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -69,6 +77,9 @@ pub struct WatchError {
 pub enum Reload {
     /// The texts could not be loaded; the set from before stays in force.
     Kept(PolicyFilesError),
+    /// The texts are those in force again, after some that could not be loaded. Only
+    /// [`PolicyFiles::watch`] says so, and once.
+    Repaired,
     /// Another set is in force now.
     Swapped(Arc<PolicySet>),
     /// The texts are the same as before.
@@ -79,6 +90,7 @@ pub enum Reload {
 #[derive(Clone, Debug)]
 pub struct PolicyFiles {
     dir: PathBuf,
+    environments: Arc<BTreeSet<Environment>>,
     current: Arc<ArcSwap<PolicySet>>,
 }
 
@@ -89,12 +101,16 @@ pub struct Watch {
 }
 
 /// The set in `dir`: `schema.cedarschema` and every `*.cedar` file, in the order of their names.
-/// Hidden files and sub-folders are left out.
+/// Hidden files and folders are left out; a policy in another sub-folder than `cases` is an error.
+/// With `environments`, all that exist, so is one that names another.
 ///
 /// # Errors
 ///
 /// [`PolicyFilesError`]; nothing is loaded then.
-pub fn load(dir: &Path) -> Result<PolicySet, PolicyFilesError> {
+pub fn load(
+    dir: &Path,
+    environments: Option<&BTreeSet<Environment>>,
+) -> Result<PolicySet, PolicyFilesError> {
     let schema = Source {
         name: SCHEMA_NAME.to_owned(),
         text: read(&dir.join(SCHEMA_NAME))?,
@@ -105,7 +121,8 @@ pub fn load(dir: &Path) -> Result<PolicySet, PolicyFilesError> {
             dir: dir.to_owned(),
         });
     }
-    Ok(PolicySet::parse(&schema, &sources)?)
+    refuse_nested(dir)?;
+    Ok(PolicySet::parse(&schema, &sources, environments)?)
 }
 
 /// The cases in every `*.toml` file of `dir`, in the order of their names.
@@ -153,6 +170,39 @@ fn sources(dir: &Path, extension: &str) -> Result<Vec<Source>, PolicyFilesError>
     names.into_iter().map(source).collect()
 }
 
+/// Refuses a policy below a sub-folder, where nobody would miss it until it matters. Reads names
+/// only, at most `FILES_MAX` of them.
+fn refuse_nested(dir: &Path) -> Result<(), PolicyFilesError> {
+    let mut folders = vec![dir.to_owned()];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        let failed = |source| PolicyFilesError::Read {
+            path: folder.clone(),
+            source,
+        };
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let (name, path) = (entry.file_name(), entry.path());
+            seen += 1;
+            if seen > FILES_MAX {
+                return Err(PolicyFilesError::TooLarge {
+                    path: dir.to_owned(),
+                });
+            }
+            if name.to_string_lossy().starts_with('.') || (folder == dir && name == "cases") {
+                continue;
+            }
+            // Symbolic links count as what they lead to: a mounted set is often one.
+            if path.is_dir() {
+                folders.push(path);
+            } else if folder != dir && path.extension().is_some_and(|found| found == "cedar") {
+                return Err(PolicyFilesError::Nested { path });
+            }
+        }
+    }
+    Ok(())
+}
+
 fn read(path: &Path) -> Result<String, PolicyFilesError> {
     let failed = |source| PolicyFilesError::Read {
         path: path.to_owned(),
@@ -174,15 +224,17 @@ fn read(path: &Path) -> Result<String, PolicyFilesError> {
 }
 
 impl PolicyFiles {
-    /// Loads `dir` for the first time.
+    /// Loads `dir` for the first time. `environments` are all that exist: a set that names
+    /// another is refused, now and at each reload.
     ///
     /// # Errors
     ///
     /// [`PolicyFilesError`]: without policies there is nothing to start with.
-    pub fn open(dir: &Path) -> Result<Self, PolicyFilesError> {
-        let policies = load(dir)?;
+    pub fn open(dir: &Path, environments: BTreeSet<Environment>) -> Result<Self, PolicyFilesError> {
+        let policies = load(dir, Some(&environments))?;
         Ok(Self {
             dir: dir.to_owned(),
+            environments: Arc::new(environments),
             current: Arc::new(ArcSwap::from_pointee(policies)),
         })
     }
@@ -196,7 +248,7 @@ impl PolicyFiles {
     /// Reads the folder again and puts its set in force if it loads.
     #[must_use = "a set that was refused must be reported"]
     pub fn reload(&self) -> Reload {
-        match load(&self.dir) {
+        match load(&self.dir, Some(&self.environments)) {
             Err(error) => Reload::Kept(error),
             Ok(policies) if policies.digest() == self.current().digest() => Reload::Unchanged,
             Ok(policies) => {
@@ -238,9 +290,14 @@ impl PolicyFiles {
             .map_err(failed)?;
         let files = self.clone();
         std::thread::spawn(move || {
+            let mut refused = false;
             while changes.recv().is_ok() {
                 while changes.recv_timeout(QUIET).is_ok() {}
-                match files.reload() {
+                let outcome = files.reload();
+                let was_refused =
+                    std::mem::replace(&mut refused, matches!(outcome, Reload::Kept(_)));
+                match outcome {
+                    Reload::Unchanged if was_refused => report(Reload::Repaired),
                     Reload::Unchanged => {}
                     outcome => report(outcome),
                 }
@@ -251,90 +308,4 @@ impl PolicyFiles {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::EXAMPLES;
-
-    fn folder() -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("cases")).unwrap();
-        for (name, text) in EXAMPLES {
-            std::fs::write(dir.path().join(name), text).unwrap();
-        }
-        dir
-    }
-
-    #[test]
-    fn the_examples_written_to_a_folder_load_with_their_cases() {
-        let dir = folder();
-        assert!(load(dir.path()).is_ok());
-        assert_eq!(load_cases(&dir.path().join("cases")).unwrap().len(), 3);
-    }
-
-    #[test]
-    fn a_reload_that_fails_keeps_the_old_set_and_says_where() {
-        let dir = folder();
-        let files = PolicyFiles::open(dir.path()).unwrap();
-        let before = files.current().digest();
-        std::fs::write(dir.path().join("baseline.cedar"), "permit (principal,").unwrap();
-        let Reload::Kept(error) = files.reload() else {
-            panic!("a broken file was put in force");
-        };
-        assert!(error.to_string().contains("baseline.cedar:1:"), "{error}");
-        assert_eq!(files.current().digest(), before);
-    }
-
-    #[test]
-    fn a_file_emptied_by_a_half_done_write_does_not_lift_its_policies() {
-        let dir = folder();
-        let files = PolicyFiles::open(dir.path()).unwrap();
-        std::fs::write(dir.path().join("production.cedar"), "").unwrap();
-        assert!(matches!(files.reload(), Reload::Kept(_)));
-    }
-
-    #[test]
-    fn a_folder_without_policies_or_without_schema_is_refused() {
-        let dir = folder();
-        for name in ["baseline.cedar", "production.cedar", "break_glass.cedar"] {
-            std::fs::remove_file(dir.path().join(name)).unwrap();
-        }
-        assert!(matches!(
-            load(dir.path()),
-            Err(PolicyFilesError::Empty { .. })
-        ));
-        std::fs::remove_file(dir.path().join(SCHEMA_NAME)).unwrap();
-        assert!(matches!(
-            load(dir.path()),
-            Err(PolicyFilesError::Read { .. })
-        ));
-    }
-
-    #[test]
-    fn a_file_over_the_limit_is_refused_unread() {
-        let dir = folder();
-        let length = usize::try_from(FILE_BYTES_MAX).unwrap() + 1;
-        std::fs::write(dir.path().join("z.cedar"), " ".repeat(length)).unwrap();
-        assert!(matches!(
-            load(dir.path()),
-            Err(PolicyFilesError::TooLarge { .. })
-        ));
-    }
-
-    #[test]
-    fn a_change_in_the_folder_is_put_in_force_without_being_asked() {
-        let dir = folder();
-        let files = PolicyFiles::open(dir.path()).unwrap();
-        let before = files.current().digest();
-        let (told, reports) = mpsc::channel();
-        let _watch = files
-            .watch(move |reload| told.send(reload).unwrap_or_default())
-            .unwrap();
-        std::fs::remove_file(dir.path().join("break_glass.cedar")).unwrap();
-        let report = reports.recv_timeout(Duration::from_secs(20)).unwrap();
-        assert!(matches!(report, Reload::Swapped(_)), "{report:?}");
-        assert_ne!(files.current().digest(), before);
-        std::fs::write(dir.path().join("baseline.cedar"), "nonsense").unwrap();
-        let report = reports.recv_timeout(Duration::from_secs(20)).unwrap();
-        assert!(matches!(report, Reload::Kept(_)), "{report:?}");
-    }
-}
+mod tests;

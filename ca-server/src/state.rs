@@ -16,7 +16,7 @@ use ca_core::time::Timestamp;
 
 use crate::authn::totp::Lockout;
 
-pub use live::{Certificate, Factor, Request, Session, Ticket};
+pub use live::{Certificate, Factor, Offer, Request, Session, Ticket};
 pub use snapshot::{Snapshot, SnapshotError};
 
 mod live;
@@ -264,6 +264,7 @@ impl State {
             Ticket {
                 user: issued.user.clone(),
                 by: issued.by.subject.clone(),
+                offered_to: None,
                 expires: issued.expires,
             },
         );
@@ -274,13 +275,18 @@ impl State {
             .factors
             .entry(offered.person.subject.clone())
             .or_default();
-        factor.offered = Some((offered.generation, offered.id_token));
+        factor.offered = Some(Offer {
+            generation: offered.generation,
+            id_token: offered.id_token,
+            tickets: offered.tickets.clone(),
+        });
         factor.generations = offered.generation;
         factor.spend(offered.totp_step, offered.recovery_code.as_ref());
         for ticket in &offered.tickets {
-            if let Some(ticket_state) = self.tickets.remove(ticket) {
-                self.ends
-                    .remove(&(ticket_state.expires, Ending::Ticket(*ticket)));
+            let ticket = self.tickets.get_mut(ticket);
+            if let Some(ticket) = ticket.filter(|ticket| ticket.user == offered.person.user) {
+                let subject = || offered.person.subject.clone();
+                ticket.offered_to.get_or_insert_with(subject);
             }
         }
     }
@@ -291,10 +297,21 @@ impl State {
             .entry(confirmed.person.subject.clone())
             .or_default();
         factor.confirmed = Some(confirmed.generation);
-        factor.offered = None;
+        let offer = factor.offered.take();
         factor.last_step = Some(confirmed.totp_step);
         factor.recovery_codes = confirmed.recovery_codes.iter().copied().collect();
         factor.lockout = Lockout::default();
+        for digest in offer.into_iter().flat_map(|offer| offer.tickets) {
+            let subject = Some(&confirmed.person.subject);
+            let ticket = self.tickets.get(&digest);
+            if let Some(expires) = ticket
+                .filter(|ticket| ticket.offered_to.as_ref() == subject)
+                .map(|ticket| ticket.expires)
+            {
+                self.tickets.remove(&digest);
+                self.ends.remove(&(expires, Ending::Ticket(digest)));
+            }
+        }
     }
 
     fn spend(&mut self, id_token: Digest, expires: Timestamp) {

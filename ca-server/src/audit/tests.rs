@@ -307,3 +307,15 @@ async fn a_running_server_answers_as_its_stopped_store_does() {
     assert_eq!(live.3, stopped.3);
     assert_eq!(live.4, stopped.4);
 }
+
+#[test]
+fn a_misspelt_kind_is_an_error_that_names_those_there_are() {
+    let query = |kind: &str| AuditQuery {
+        kind: Some(kind.to_owned()),
+        ..AuditQuery::default()
+    };
+    let (field, detail) = super::search(&query("refsued")).unwrap_err();
+    assert_eq!(field, "kind");
+    assert!(detail.contains("refused, session-closed"), "{detail}");
+    assert!(super::search(&query("refused")).is_ok());
+}

@@ -22,7 +22,7 @@ use crate::ledger::Refusal;
 use crate::policy::{Action, On, Question};
 use crate::state::State;
 
-/// How long an enrolment ticket is good.
+/// How long an enrolment ticket is good, if no enrolment with it is confirmed.
 const TICKET_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Tickets looked at in one request.
 const TICKETS_MAX: usize = 4;
@@ -112,12 +112,11 @@ impl Ca {
             .await?;
         let person = identity.person().clone();
         let subject = person.subject.clone();
-        let look = move |state: &State, _| state.factor(&subject).and_then(|f| f.offered);
-        let offered = self
-            .ledger
-            .read(look)
-            .await?
-            .map(|(generation, _)| generation);
+        let look = move |state: &State, _| {
+            let offer = state.factor(&subject)?.offered.as_ref();
+            offer.map(|offer| offer.generation)
+        };
+        let offered = self.ledger.read(look).await?;
         let evaluated = match offered {
             Some(generation) => {
                 let shown = (Some(body.totp.as_str()), None);
@@ -258,6 +257,11 @@ fn entitled(
         .iter()
         .filter_map(|digest| state.ticket(digest, now))
         .filter(|ticket| ticket.user == person.user && ticket.by != person.subject)
+        // A name may exist at two issuers: the first to be offered a seed keeps the ticket.
+        .filter(|ticket| {
+            let offered_to = ticket.offered_to.as_ref();
+            offered_to.is_none_or(|subject| *subject == person.subject)
+        })
         .map(|ticket| &ticket.by)
         .collect();
     let by_ticket = || Entitled {
@@ -287,10 +291,11 @@ fn confirmed(
     now: Timestamp,
 ) -> Result<(u32, u64), (Failure, &'static str)> {
     let factor = state.factor(&person.subject).cloned().unwrap_or_default();
-    let Some((generation, asked_with)) = factor.offered else {
+    let Some(offer) = &factor.offered else {
         return Err((Failure::NotFound("enrolment"), "enrolment-not-begun"));
     };
-    if asked_with != id_token {
+    let generation = offer.generation;
+    if offer.id_token != id_token {
         return Err((Failure::LoginRefused, "enrolment-other-sign-in"));
     }
     // The offered seed has spent no step yet, whatever the old one has.
@@ -310,4 +315,66 @@ fn recovery_codes() -> Result<Vec<Zeroizing<String>>, Failure> {
     (0..RECOVERY_CODES)
         .map(|_| Ok(recovery::code(&random()?)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ca_core::event::TicketIssued;
+
+    use super::*;
+
+    fn person(issuer: &str) -> Person {
+        Person {
+            subject: ca_core::name::Subject::new(issuer, "1").unwrap(),
+            user: "alice".parse().unwrap(),
+        }
+    }
+
+    fn source() -> IpAddr {
+        [127, 0, 0, 1].into()
+    }
+
+    fn offer(person: &Person, generation: u32, ticket: Digest) -> Event {
+        Event::TotpOffered(TotpOffered {
+            person: person.clone(),
+            generation,
+            id_token: Digest::of(b"id token"),
+            tickets: vec![ticket],
+            totp_step: None,
+            recovery_code: None,
+            source: source(),
+        })
+    }
+
+    #[test]
+    fn a_ticket_entitles_the_same_person_again_until_a_seed_is_confirmed_and_nobody_else() {
+        let (alice, namesake) = (person("https://one.example"), person("https://two.example"));
+        let (ticket, now) = (Digest::of(b"ticket"), Timestamp::from_unix_seconds(1));
+        let mut state = State::default();
+        let issued = TicketIssued {
+            by: person("https://administrators.example"),
+            user: alice.user.clone(),
+            ticket,
+            expires: now.plus(TICKET_LIFE),
+            source: source(),
+        };
+        state.apply(now, &Event::TicketIssued(issued));
+        let may = |state: &State, who: &Person| {
+            entitled(state, who, (&Evaluated::Nothing, &[ticket]), false, now).is_ok()
+        };
+        assert!(may(&state, &alice) && may(&state, &namesake));
+        state.apply(now, &offer(&alice, 1, ticket));
+        assert!(may(&state, &alice) && !may(&state, &namesake));
+        state.apply(now, &offer(&alice, 2, ticket));
+        let confirmed = TotpConfirmed {
+            person: alice.clone(),
+            generation: 2,
+            totp_step: 1,
+            recovery_codes: Vec::new(),
+            source: source(),
+        };
+        state.apply(now, &Event::TotpConfirmed(confirmed));
+        assert!(state.ticket(&ticket, now).is_none());
+        assert!(!may(&state, &namesake));
+    }
 }

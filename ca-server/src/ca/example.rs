@@ -67,7 +67,11 @@ impl Example {
             store,
             seal_key,
             providers: Providers::new(vec![IssuerConfig::new(&issuer, CLIENT)]).unwrap(),
-            policies: PolicyFiles::open(&policies).unwrap(),
+            policies: PolicyFiles::open(
+                &policies,
+                ["prod", "staging"].map(|name| name.parse().unwrap()).into(),
+            )
+            .unwrap(),
             environments: environments.into(),
             settings: Settings {
                 session: Duration::from_secs(36_000),

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::assembly;
 use crate::audit::{LogPlace, Source};
-use crate::command::place::Place;
+use crate::command::place::{Place, UsageError};
 use crate::config::Config;
 use crate::high_water::HighWaterError;
 use crate::key_file;
@@ -127,10 +127,12 @@ impl AuditCommand {
     }
 
     fn place(&self) -> anyhow::Result<LogPlace> {
-        anyhow::ensure!(
-            self.dir.is_some() || self.config.is_some(),
-            "name the CA with --dir DIR or --config FILE, or a running server with --url URL"
-        );
+        if self.dir.is_none() && self.config.is_none() {
+            return Err(UsageError(
+                "name the CA with --dir DIR or --config FILE, or a running server with --url URL",
+            )
+            .into());
+        }
         let place = Place {
             dir: self.dir.clone(),
             config: self.config.clone(),

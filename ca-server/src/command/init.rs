@@ -12,7 +12,7 @@ use crate::authn::IssuerConfig;
 use crate::ca::Enrolment;
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig, FILE_NAME, KeyConfig, LogConfig, OnCallConfig};
-use crate::policy::EXAMPLES;
+use crate::policy::{EXAMPLES, SCHEMA_NAME};
 use crate::seal::SealKey;
 use crate::{assembly, key_file};
 
@@ -54,13 +54,16 @@ impl Init {
     ///
     /// When the folder holds something, or cannot be written.
     pub fn run(&self) -> anyhow::Result<()> {
-        check_url(&self.url)?;
+        self.check()?;
         let mut config = plan(
             &self.url,
             IssuerConfig::new(&self.issuer, &self.client_id),
             &self.environments,
             Clock::System.now(),
         )?;
+        if let Some(address) = loopback(&self.url) {
+            config.listen = address.to_string();
+        }
         config.log.epoch = self.epoch;
         config.administrators = self.administrators.iter().cloned().collect();
         create(&self.dir, &config)?;
@@ -81,17 +84,44 @@ impl Init {
         println!("  5. Everybody: jit-ssh setup {}", self.url);
         println!("Keep {dir}/high-water out of the backups of {dir}/store.");
     }
+
+    /// What `serve` would refuse, before anything is made.
+    fn check(&self) -> anyhow::Result<()> {
+        check_url("--url", &self.url)?;
+        let issuer = url::Url::parse(&self.issuer)
+            .with_context(|| format!("--issuer {:?} is no URL", self.issuer))?;
+        check_url("--issuer", &issuer)?;
+        anyhow::ensure!(!self.client_id.is_empty(), "--client-id must not be empty");
+        let mut seen = BTreeSet::new();
+        for name in &self.environments {
+            let name = name.as_str();
+            anyhow::ensure!(seen.insert(name), "--environment {name} is given twice");
+        }
+        Ok(())
+    }
 }
 
-fn check_url(url: &url::Url) -> anyhow::Result<()> {
-    let loopback = url
+fn check_url(flag: &str, url: &url::Url) -> anyhow::Result<()> {
+    let local = url
         .host_str()
         .is_some_and(|host| matches!(host, "127.0.0.1" | "[::1]" | "localhost"));
     anyhow::ensure!(
-        url.scheme() == "https" || (url.scheme() == "http" && loopback),
-        "--url must be https:// (http:// only on loopback)"
+        url.scheme() == "https" || (url.scheme() == "http" && local),
+        "{flag} must be https:// (http:// only on loopback)"
     );
     Ok(())
+}
+
+/// Where to listen for a URL on this machine itself.
+fn loopback(url: &url::Url) -> Option<std::net::SocketAddr> {
+    let ip = match url.host()? {
+        url::Host::Domain("localhost") => std::net::Ipv4Addr::LOCALHOST.into(),
+        url::Host::Domain(_) => return None,
+        url::Host::Ipv4(ip) => std::net::IpAddr::V4(ip),
+        url::Host::Ipv6(ip) => std::net::IpAddr::V6(ip),
+    };
+    let port = url.port_or_known_default()?;
+    ip.is_loopback().then(|| (ip, port).into())
 }
 
 /// The configuration of a new CA, paths relative to its folder.
@@ -167,12 +197,44 @@ fn environment(name: &Environment, host: &str) -> anyhow::Result<EnvironmentConf
 ///
 /// When the folder holds something already, or cannot be written.
 pub fn create(dir: &Path, config: &Config) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
+    let existed = dir.exists();
     let occupied = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     anyhow::ensure!(
         !occupied,
         "{dir:?} is not empty: a CA is never made over something else"
     );
+    write_all(dir, config).map_err(|error| {
+        // It was empty or absent: all that is in it was made just now.
+        match remove_made(dir, existed) {
+            Ok(()) => error.context(format!("no CA was made in {dir:?}")),
+            Err(why) => error.context(format!(
+                "no CA was made; remove what is in {dir:?} before the next try ({why})"
+            )),
+        }
+    })
+}
+
+/// Empties `dir`, and removes it unless it existed before.
+fn remove_made(dir: &Path, existed: bool) -> std::io::Result<()> {
+    if !existed {
+        return match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        };
+    }
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())?;
+        } else {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn write_all(dir: &Path, config: &Config) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
     let mut builder = std::fs::DirBuilder::new();
     builder.mode(0o700).recursive(true);
     for folder in ["keys", "policies/cases"] {
@@ -181,7 +243,14 @@ pub fn create(dir: &Path, config: &Config) -> anyhow::Result<()> {
             .with_context(|| format!("{:?}", dir.join(folder)))?;
     }
     for (path, text) in EXAMPLES {
-        std::fs::write(dir.join("policies").join(path), text)?;
+        let text = match path {
+            SCHEMA_NAME => text.to_owned(),
+            _ => without_others(text, &config.environments),
+        };
+        // A file without a policy, or without a case, would be refused later on.
+        if path == SCHEMA_NAME || text.contains("@id(") || text.contains("[[case]]") {
+            std::fs::write(dir.join("policies").join(path), text)?;
+        }
     }
     key_file::create_ed25519(&dir.join(&config.log.key), "jit-ssh log", &random()?)?;
     SealKey::create(&dir.join(&config.seal_key), random()?)?;
@@ -198,6 +267,34 @@ pub fn create(dir: &Path, config: &Config) -> anyhow::Result<()> {
     assembly::create_log(&Config::read(&path)?, Clock::System)
 }
 
+/// Environments that the example policies and their cases talk about.
+const EXAMPLE_ENVIRONMENTS: [&str; 2] = ["staging", "prod"];
+
+/// An example without the policies and cases of environments that this CA does not have: a policy
+/// about one of those is refused. They are separated by empty lines.
+fn without_others(text: &str, environments: &BTreeMap<Environment, EnvironmentConfig>) -> String {
+    let foreign = |part: &&str| {
+        EXAMPLE_ENVIRONMENTS
+            .into_iter()
+            .filter(|name| !environments.keys().any(|known| known.as_str() == *name))
+            .any(|name| {
+                [
+                    format!("Environment::\"{name}\""),
+                    format!("Account::\"{name}/"),
+                    format!("environment = \"{name}\""),
+                ]
+                .iter()
+                .any(|named| part.contains(named))
+            })
+    };
+    let parts: Vec<&str> = text
+        .trim_end()
+        .split("\n\n")
+        .filter(|part| !foreign(part))
+        .collect();
+    parts.join("\n\n") + "\n"
+}
+
 /// Fresh random bytes.
 ///
 /// # Errors
@@ -207,4 +304,86 @@ pub fn random() -> anyhow::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy_files;
+
+    #[test]
+    fn the_policies_of_a_new_ca_load_and_pass_their_cases_whatever_its_environments() {
+        for names in [["staging", "prod"], ["prod", "test"], ["test", "dev"]] {
+            let dir = tempfile::tempdir().unwrap();
+            let names = names.map(|name| name.parse().unwrap());
+            let url = url::Url::parse("https://ca.example.com").unwrap();
+            let issuer = IssuerConfig::new("https://id.example.com", "jit-ssh");
+            let config = plan(&url, issuer, &names, Clock::System.now()).unwrap();
+            create(dir.path(), &config).unwrap();
+            let folder = dir.path().join("policies");
+            let policies = policy_files::load(&folder, Some(&names.into())).unwrap();
+            let cases = policy_files::load_cases(&folder.join("cases")).unwrap();
+            for outcome in cases.iter().flat_map(|file| file.run(&policies)) {
+                assert!(outcome.passed, "{outcome:?}");
+            }
+        }
+    }
+
+    fn init(words: &[&str]) -> Init {
+        #[derive(clap::Parser)]
+        struct Program {
+            #[command(flatten)]
+            init: Init,
+        }
+        let required = ["init", "--client-id", "jit-ssh"];
+        let words = required.iter().chain(words);
+        <Program as clap::Parser>::try_parse_from(words)
+            .unwrap()
+            .init
+    }
+
+    #[test]
+    fn what_serve_would_refuse_is_refused_before_anything_is_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("ca");
+        let run = |issuer: &str, more: &[&str]| {
+            let words = ["--dir", dir.to_str().unwrap(), "--issuer", issuer];
+            let url = ["--url", "http://127.0.0.1:9443"];
+            let error = init(&[&words[..], &url, more].concat()).run().unwrap_err();
+            assert!(!dir.exists());
+            error.to_string()
+        };
+        assert!(run("id.example.com", &[]).contains("--issuer"));
+        assert!(run("http://id.example.com", &[]).contains("https://"));
+        let twice = ["--environment", "prod", "--environment", "prod"];
+        assert!(run("https://id.example.com", &twice).contains("prod is given twice"));
+    }
+
+    #[test]
+    fn a_loopback_url_is_listened_on() {
+        let address = |url: &str| loopback(&url::Url::parse(url).unwrap());
+        let expected = "127.0.0.1:9443".parse().unwrap();
+        assert_eq!(address("http://127.0.0.1:9443"), Some(expected));
+        assert_eq!(address("http://localhost:9443"), Some(expected));
+        assert_eq!(address("https://ca.example.com"), None);
+    }
+
+    #[test]
+    fn a_failed_init_leaves_nothing_and_the_next_one_succeeds() {
+        let parent = tempfile::tempdir().unwrap();
+        let url = url::Url::parse("https://ca.example.com").unwrap();
+        let issuer = IssuerConfig::new("https://id.example.com", "jit-ssh");
+        let names = ["prod".parse().unwrap()];
+        let config = plan(&url, issuer, &names, Clock::System.now()).unwrap();
+        let full = Config {
+            reserve_bytes: u64::MAX,
+            ..config.clone()
+        };
+        for dir in [parent.path().join("new"), parent.path().to_owned()] {
+            let existed = dir.exists();
+            create(&dir, &full).unwrap_err();
+            assert_eq!(dir.exists(), existed);
+        }
+        create(parent.path(), &config).unwrap();
+    }
 }

@@ -5,7 +5,7 @@
 
 mod explain;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 pub use self::explain::Explain;
-use crate::policy::Outcome;
+use crate::policy::{Outcome, PolicySet};
 use crate::policy_files::{self, PolicyFilesError};
 
 /// Done, and the answer is yes: for `explain`, a permit.
@@ -31,11 +31,15 @@ pub const EXIT_DENIED: u8 = 3;
 #[derive(Clone, Debug, Args)]
 pub struct PolicyCommand {
     /// Folder made by `init` or `dev`; the policies are in DIR/policies.
-    #[arg(long, value_name = "DIR", global = true, conflicts_with = "config")]
+    #[arg(long, value_name = "DIR", global = true,
+          conflicts_with_all = ["config", "policies"])]
     pub dir: Option<PathBuf>,
     /// Configuration file that names the policy folder.
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "policies")]
     pub config: Option<PathBuf>,
+    /// The policy folder itself, without a configuration: environments are not checked then.
+    #[arg(long, value_name = "FOLDER", global = true)]
+    pub policies: Option<PathBuf>,
     /// Print one JSON document for scripts.
     #[arg(long, global = true)]
     pub json: bool,
@@ -67,10 +71,22 @@ pub enum PolicyVerb {
 pub struct PolicySetting {
     /// Folder with `schema.cedarschema`, `*.cedar` and `cases/`.
     pub policy_dir: PathBuf,
-    /// Accounts that `explain` may suggest, by environment. May be empty.
-    pub accounts: BTreeMap<Environment, Vec<Principal>>,
+    /// The environments that exist, each with the accounts that `explain` may suggest. Without
+    /// them no name of an environment is checked.
+    pub accounts: Option<BTreeMap<Environment, Vec<Principal>>>,
     /// The moment `explain` asks about unless told otherwise.
     pub now: Timestamp,
+}
+
+impl PolicySetting {
+    fn environments(&self) -> Option<BTreeSet<Environment>> {
+        let accounts = self.accounts.as_ref();
+        accounts.map(|accounts| accounts.keys().cloned().collect())
+    }
+
+    fn load(&self) -> Result<PolicySet, PolicyFilesError> {
+        policy_files::load(&self.policy_dir, self.environments().as_ref())
+    }
 }
 
 /// Runs `command` and writes to `out` what it found; the value is the exit code.
@@ -85,18 +101,18 @@ pub fn run(
 ) -> io::Result<u8> {
     let json = command.json;
     match &command.verb {
-        PolicyVerb::Check => check(&setting.policy_dir, json, out),
+        PolicyVerb::Check => check(setting, json, out),
         PolicyVerb::Test { cases } => {
             let own = || setting.policy_dir.join("cases");
             let cases = cases.clone().unwrap_or_else(own);
-            test(&setting.policy_dir, &cases, json, out)
+            test(setting, &cases, json, out)
         }
         PolicyVerb::Explain(asked) => explain::run(asked, setting, json, out),
     }
 }
 
-fn check(dir: &Path, json: bool, out: &mut dyn Write) -> io::Result<u8> {
-    let policies = match policy_files::load(dir) {
+fn check(setting: &PolicySetting, json: bool, out: &mut dyn Write) -> io::Result<u8> {
+    let policies = match setting.load() {
         Ok(policies) => policies,
         Err(error) => return refuse(&error, json, out),
     };
@@ -110,14 +126,18 @@ fn check(dir: &Path, json: bool, out: &mut dyn Write) -> io::Result<u8> {
             json!({"ok": true, "policies": about, "digest": digest})
         )?;
     } else {
-        writeln!(out, "{count} policies in {} are valid", dir.display())?;
+        writeln!(
+            out,
+            "{count} policies in {} are valid",
+            setting.policy_dir.display()
+        )?;
         writeln!(out, "digest {digest}")?;
     }
     Ok(EXIT_OK)
 }
 
-fn test(dir: &Path, cases: &Path, json: bool, out: &mut dyn Write) -> io::Result<u8> {
-    let loaded = policy_files::load(dir).and_then(|policies| {
+fn test(setting: &PolicySetting, cases: &Path, json: bool, out: &mut dyn Write) -> io::Result<u8> {
+    let loaded = setting.load().and_then(|policies| {
         let cases = policy_files::load_cases(cases)?;
         Ok((policies, cases))
     });

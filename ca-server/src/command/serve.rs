@@ -199,6 +199,7 @@ fn watch_policies(ca: &Arc<Ca>) -> anyhow::Result<crate::policy_files::Watch> {
                 });
             }
         }
+        Reload::Repaired => tracing::info!("policies are valid again; nothing else changed"),
         Reload::Unchanged => {}
     };
     Ok(ca.policies.watch(report)?)

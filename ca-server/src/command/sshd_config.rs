@@ -35,19 +35,45 @@ impl SshdConfig {
         if self.json {
             let document = serde_json::json!({
                 "environment": name, "ca_public_key": public_key, "sshd_config": LINES,
+                "warning": WARNING.join(" "),
             });
             println!("{document}");
             return Ok(());
         }
-        println!("# /etc/ssh/jit-ssh-ca.pub (owner root, mode 0644):");
-        println!("{public_key} jit-ssh CA {name}");
-        println!();
-        println!("# /etc/ssh/sshd_config.d/10-jit-ssh.conf, then: sshd -t && systemctl reload ssh");
-        for line in LINES {
-            println!("{line}");
-        }
+        print!("{}", text(name, &public_key));
         Ok(())
     }
+}
+
+/// What these lines end, said where nobody can miss it.
+const WARNING: [&str; 3] = [
+    "From here on only certificates work: every authorized_keys and password login ends, root's",
+    "included. Keep this session open until a new one was opened with a certificate. To keep a way",
+    "in for the day when the CA is gone, use the rescue account below.",
+];
+
+/// A way in when the CA is gone, to be uncommented. A `Match` block ends the file.
+const RESCUE: [&str; 3] = [
+    "Match User rescue Address 192.0.2.0/28",
+    "    PubkeyAcceptedAlgorithms ssh-ed25519",
+    "    AuthorizedKeysFile /etc/ssh/rescue.pub",
+];
+
+/// Both files for people, each line of explanation a comment.
+fn text(name: &Environment, public_key: &str) -> String {
+    let mut lines = vec![
+        "# /etc/ssh/jit-ssh-ca.pub (owner root, mode 0644):".to_owned(),
+        format!("{public_key} jit-ssh CA {name}"),
+        String::new(),
+        "# /etc/ssh/sshd_config.d/10-jit-ssh.conf, then: sshd -t && systemctl reload ssh"
+            .to_owned(),
+    ];
+    lines.extend(WARNING.map(|line| format!("# {line}")));
+    lines.extend(LINES.map(str::to_owned));
+    lines
+        .push("# The rescue account: one account, one key in a safe, from one network.".to_owned());
+    lines.extend(RESCUE.map(|line| format!("#{line}")));
+    lines.join("\n") + "\n"
 }
 
 /// What sshd must be told. `AuthorizedKeysFile none`: a user-writable file would bypass the CA.
@@ -87,5 +113,21 @@ pub fn public_key(config: &Config, name: &Environment) -> anyhow::Result<String>
             let fields: Vec<&str> = line.split_whitespace().take(2).collect();
             Ok(fields.join(" "))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_that_lock_everybody_out_come_after_a_warning_and_with_a_way_back_in() {
+        let text = text(&"prod".parse().unwrap(), "ssh-ed25519 AAAA");
+        let warning = text.find("# From here on only certificates work").unwrap();
+        assert!(warning < text.find("\nTrustedUserCAKeys").unwrap());
+        assert!(text.contains("\n#Match User rescue"), "{text}");
+        let plain = text.lines().filter(|line| !line.starts_with('#'));
+        let plain: Vec<&str> = plain.filter(|line| !line.is_empty()).skip(1).collect();
+        assert_eq!(plain, LINES);
     }
 }

@@ -3,14 +3,16 @@
 //! Refuses what Cedar only warns about (a policy that can never apply is a typing error, and if it
 //! was meant to forbid, a hole) and a permit for everybody under every circumstance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
+use ca_core::name::Environment;
 use cedar_policy as cedar;
 use cedar_policy::{Effect, Policy, PrincipalConstraint, Schema, ValidationMode, Validator};
 
 use super::Source;
 use super::error::{PolicyError, Problem, place};
+use super::literal;
 use super::request::Vocabulary;
 
 /// Where a policy stands and what it says of itself.
@@ -34,7 +36,11 @@ pub(super) struct Loaded {
 }
 
 /// Everything in `sources`, or everything that is wrong with it.
-pub(super) fn load(schema: &Source, sources: &[Source]) -> Result<Loaded, PolicyError> {
+pub(super) fn load(
+    schema: &Source,
+    sources: &[Source],
+    environments: Option<&BTreeSet<Environment>>,
+) -> Result<Loaded, PolicyError> {
     let one = |problem| PolicyError {
         problems: vec![problem],
     };
@@ -58,7 +64,7 @@ pub(super) fn load(schema: &Source, sources: &[Source]) -> Result<Loaded, Policy
     let validator = Validator::new(schema);
     let mut loading = Loading::default();
     for source in sources {
-        loading.file(source, &validator);
+        loading.file(source, &validator, environments);
     }
     if loading.problems.is_empty() {
         Ok(Loaded {
@@ -84,7 +90,12 @@ struct Loading {
 }
 
 impl Loading {
-    fn file(&mut self, source: &Source, validator: &Validator) {
+    fn file(
+        &mut self,
+        source: &Source,
+        validator: &Validator,
+        environments: Option<&BTreeSet<Environment>>,
+    ) {
         let (name, text) = (source.name.as_str(), source.text.as_str());
         let set = match cedar::PolicySet::from_str(text) {
             Ok(set) => set,
@@ -115,6 +126,13 @@ impl Loading {
             self.problems.push(Problem::cedar(name, text, warning));
         }
         for policy in set.policies() {
+            if let Some(known) = environments {
+                let span = policy.as_ref().loc().map_or(0..text.len(), |loc| {
+                    loc.span.offset()..loc.span.offset().saturating_add(loc.span.len())
+                });
+                let found = literal::unknown(policy, (source, span), known);
+                self.problems.extend(found);
+            }
             self.policy(source, policy);
         }
     }

@@ -22,11 +22,11 @@ fn examples() -> PolicySet {
         .filter(|(name, _)| name.ends_with(".cedar"))
         .map(|(name, text)| Source::new(name, text))
         .collect();
-    PolicySet::parse(&schema(), &sources).unwrap()
+    PolicySet::parse(&schema(), &sources, None).unwrap()
 }
 
 fn set(text: &str) -> Result<PolicySet, PolicyError> {
-    PolicySet::parse(&schema(), &[Source::new("a.cedar", text)])
+    PolicySet::parse(&schema(), &[Source::new("a.cedar", text)], None)
 }
 
 fn subject(name: &str) -> Subject {
@@ -144,7 +144,7 @@ fn a_syntax_error_shows_the_line_and_a_caret() {
 fn an_id_is_taken_once_over_all_files() {
     let text = "@id(\"a\")\n@reason(\"r\")\nforbid (principal, action, resource);\n";
     let sources = [Source::new("a.cedar", text), Source::new("b.cedar", text)];
-    let error = PolicySet::parse(&schema(), &sources).unwrap_err();
+    let error = PolicySet::parse(&schema(), &sources, None).unwrap_err();
     let found = &error.problems[0];
     assert_eq!((found.file.as_str(), found.line), ("b.cedar", 1), "{error}");
     assert!(found.message.contains("taken by a.cedar:1"), "{error}");
@@ -186,7 +186,7 @@ fn a_schema_that_asks_for_a_fact_nobody_supplies_is_refused() {
         .text
         .replace("duration: Long,", "duration: Long, mood: String,");
     let schema = Source::new(SCHEMA_NAME, &text);
-    let error = PolicySet::parse(&schema, &[]).unwrap_err();
+    let error = PolicySet::parse(&schema, &[], None).unwrap_err();
     assert!(error.to_string().contains("does not fit"), "{error}");
 }
 
@@ -336,7 +336,7 @@ fn a_denial_that_only_lacks_approvals_says_how_many_from_whom() {
 fn the_digest_changes_with_every_text_and_name() {
     let text = "@id(\"a\") @reason(\"r\")\nforbid (principal, action, resource);";
     let parse = |name: &str, text: &str| {
-        PolicySet::parse(&schema(), &[Source::new(name, text)])
+        PolicySet::parse(&schema(), &[Source::new(name, text)], None)
             .unwrap()
             .digest()
     };

@@ -16,8 +16,8 @@ use crate::authn::totp::Lockout;
 pub struct Factor {
     /// Seed in force, none before the first confirmation.
     pub confirmed: Option<u32>,
-    /// Seed that waits for its first code, and the ID token that asked for it.
-    pub offered: Option<(u32, Digest)>,
+    /// Seed that waits for its first code.
+    pub offered: Option<Offer>,
     /// Seeds handed out so far.
     pub generations: u32,
     /// Last accepted TOTP step: this one and all before are spent.
@@ -26,6 +26,17 @@ pub struct Factor {
     pub recovery_codes: BTreeSet<Digest>,
     /// Failed attempts since the last success, and the resulting wait.
     pub lockout: Lockout,
+}
+
+/// A seed that counts once its first code is shown.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Offer {
+    /// Which seed of the person's.
+    pub generation: u32,
+    /// The ID token that asked for it.
+    pub id_token: Digest,
+    /// The tickets that entitled to it, spent by its confirmation.
+    pub tickets: Vec<Digest>,
 }
 
 /// A session at the CA.
@@ -80,6 +91,9 @@ pub struct Ticket {
     pub user: UserName,
     /// Who issued it.
     pub by: Subject,
+    /// Who was offered a seed for it: nobody else may use it any more. They may, until a seed is
+    /// confirmed.
+    pub offered_to: Option<Subject>,
     /// Last moment of use.
     pub expires: Timestamp,
 }

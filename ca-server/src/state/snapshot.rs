@@ -38,7 +38,8 @@ pub enum SnapshotError {
     Version(u32),
 }
 
-const VERSION: u32 = 1;
+/// 2: a ticket is spent by the confirmation of the seed, no more by its offer.
+const VERSION: u32 = 2;
 
 impl Snapshot {
     /// The state as bytes, with the root hash of the tree it was folded from.

@@ -214,22 +214,45 @@ fn logging_out_ends_that_session_and_what_it_names_and_no_other() {
 }
 
 #[test]
-fn an_enrolment_is_in_force_when_confirmed_and_uses_up_its_tickets() {
+fn an_enrolment_is_in_force_when_confirmed_and_uses_up_its_tickets_only_then() {
     let who = person(1).subject;
     let mut state = after(&[ticket(1, 100), ticket(2, 100), offered(1, 1, vec![1], None)]);
-    assert!(state.ticket(&digest(2_000_001), at(1)).is_none());
-    assert!(state.ticket(&digest(2_000_002), at(1)).is_some());
+    let offered_to = |state: &State, n: u64| {
+        let ticket = state.ticket(&digest(n + 2_000_000), at(1));
+        ticket.map(|ticket| ticket.offered_to.clone())
+    };
+    assert_eq!(offered_to(&state, 1), Some(Some(who.clone())));
+    assert_eq!(offered_to(&state, 2), Some(None));
     let factor = state.factor(&who).unwrap();
     assert_eq!((factor.confirmed, factor.generations), (None, 1));
     state.apply(at(1), &confirmed(1, 1, 50));
+    assert_eq!(offered_to(&state, 1), None);
+    assert_eq!(offered_to(&state, 2), Some(None));
+    assert_eq!(state.ends.len(), 1);
     state.apply(at(2), &offered(1, 2, vec![], Some(51)));
     let factor = state.factor(&who).unwrap();
     assert_eq!((factor.confirmed, factor.last_step), (Some(1), Some(51)));
-    assert_eq!(factor.offered, Some((2, digest(5))));
+    let generation = factor.offered.as_ref().map(|offer| offer.generation);
+    assert_eq!(generation, Some(2));
     state.apply(at(3), &confirmed(1, 2, 52));
     let factor = state.factor(&who).unwrap();
-    assert_eq!((factor.confirmed, factor.offered), (Some(2), None));
+    assert_eq!((factor.confirmed, &factor.offered), (Some(2), &None));
     assert_eq!(factor.recovery_codes.len(), 2);
+}
+
+#[test]
+fn a_ticket_of_a_broken_off_enrolment_stays_with_the_person_it_was_offered_to() {
+    let who = person(1).subject;
+    let mut state = after(&[ticket(1, 100), offered(1, 1, vec![1], None)]);
+    // Somebody of another name shows it, then the same person again.
+    state.apply(at(1), &offered(2, 1, vec![1], None));
+    state.apply(at(1), &offered(1, 2, vec![1], None));
+    state.apply(at(1), &confirmed(2, 1, 50));
+    let ticket = state.ticket(&digest(2_000_001), at(1)).unwrap();
+    assert_eq!(ticket.offered_to.as_ref(), Some(&who));
+    state.apply(at(2), &confirmed(1, 2, 50));
+    assert!(state.ticket(&digest(2_000_001), at(2)).is_none());
+    assert!(state.ends.is_empty());
 }
 
 #[test]

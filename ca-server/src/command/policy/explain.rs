@@ -17,7 +17,6 @@ use crate::policy::{
     Action, Approval, Change, Decision, Denial, Facts, Hint, On, Person, PolicySet, Question,
     SecondFactor, decide, duration,
 };
-use crate::policy_files;
 
 pub(super) const EXAMPLES: &str = "Examples:
   ca-server policy explain --dir ./ca --user alice --group engineering --environment prod --account root --for 2h
@@ -106,11 +105,11 @@ pub(super) fn run(
     json: bool,
     out: &mut dyn Write,
 ) -> io::Result<u8> {
-    let policies = match policy_files::load(&setting.policy_dir) {
+    let policies = match setting.load() {
         Ok(policies) => policies,
         Err(error) => return refuse(&error, json, out),
     };
-    let question = match asked.question(setting.now) {
+    let question = match asked.question_in(setting) {
         Ok(question) => question,
         Err(message) if json => {
             writeln!(out, "{}", json!({"ok": false, "error": message}))?;
@@ -124,7 +123,7 @@ pub(super) fn run(
     let others = question
         .on
         .environment()
-        .and_then(|name| setting.accounts.get(name));
+        .and_then(|name| setting.accounts.as_ref()?.get(name));
     let decision = decide(&policies, &question, others.map_or(&[], Vec::as_slice));
     if json {
         print_json(&policies, &decision, out)?;
@@ -139,6 +138,21 @@ pub(super) fn run(
 }
 
 impl Explain {
+    /// The question, about an environment that exists.
+    fn question_in(&self, setting: &PolicySetting) -> Result<Question, String> {
+        if let (Some(asked), Some(known)) = (&self.environment, setting.environments())
+            && !known.contains(asked)
+        {
+            let known: Vec<&str> = known.iter().map(Environment::as_str).collect();
+            let known = known.join(", ");
+            let name = asked.as_str();
+            return Err(format!(
+                "there is no environment {name:?} (there are: {known})"
+            ));
+        }
+        self.question(setting.now)
+    }
+
     fn subject(&self, sub: &str) -> Result<Subject, String> {
         Subject::new(&self.issuer, sub).map_err(|error| error.to_string())
     }

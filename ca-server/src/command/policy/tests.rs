@@ -20,14 +20,26 @@ fn folder() -> tempfile::TempDir {
 
 /// Exit code and what was printed.
 fn policy(dir: &Path, line: &str) -> (u8, String) {
+    let accounts = BTreeMap::from([
+        (
+            "prod".parse().unwrap(),
+            vec!["deploy".parse().unwrap(), "root".parse().unwrap()],
+        ),
+        ("staging".parse().unwrap(), Vec::new()),
+    ]);
+    policy_with(dir, Some(accounts), line)
+}
+
+fn policy_with(
+    dir: &Path,
+    accounts: Option<BTreeMap<Environment, Vec<Principal>>>,
+    line: &str,
+) -> (u8, String) {
     let words = std::iter::once("policy").chain(line.split_whitespace());
     let program = Program::try_parse_from(words).unwrap();
     let setting = PolicySetting {
         policy_dir: dir.to_owned(),
-        accounts: BTreeMap::from([(
-            "prod".parse().unwrap(),
-            vec!["deploy".parse().unwrap(), "root".parse().unwrap()],
-        )]),
+        accounts,
         now: Timestamp::from_unix_seconds(1_795_341_600),
     };
     let mut out = Vec::new();
@@ -41,6 +53,32 @@ fn check_counts_valid_policies() {
     let (code, text) = policy(dir.path(), "check");
     assert_eq!(code, EXIT_OK);
     assert!(text.starts_with("17 policies in "), "{text}");
+}
+
+#[test]
+fn a_misspelt_environment_is_an_error_where_the_environments_are_known() {
+    let dir = folder();
+    let path = dir.path().join("baseline.cedar");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"staging\"", "\"stagging\"")).unwrap();
+    let (code, text) = policy(dir.path(), "check");
+    assert_eq!(code, EXIT_USAGE);
+    assert!(
+        text.contains("no environment \"stagging\" (there are: prod, staging)"),
+        "{text}"
+    );
+    assert_eq!(policy_with(dir.path(), None, "check").0, EXIT_OK);
+}
+
+#[test]
+fn explain_refuses_an_environment_that_does_not_exist_and_names_the_others() {
+    let dir = folder();
+    let line = "explain --user alice --environment prdo --account root";
+    let (code, text) = policy(dir.path(), line);
+    assert_eq!(code, EXIT_USAGE);
+    let expected = "error: there is no environment \"prdo\" (there are: prod, staging)\n";
+    assert_eq!(text, expected);
+    assert_eq!(policy_with(dir.path(), None, line).0, EXIT_DENIED);
 }
 
 #[test]

@@ -1,0 +1,125 @@
+//! Claims about folders on disk: what is refused, kept and put in force.
+
+use super::*;
+use crate::policy::EXAMPLES;
+
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("cases")).unwrap();
+    for (name, text) in EXAMPLES {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    dir
+}
+
+fn environments() -> BTreeSet<Environment> {
+    ["prod", "staging"].map(|name| name.parse().unwrap()).into()
+}
+
+#[test]
+fn a_policy_in_a_sub_folder_is_an_error_that_names_it_and_hidden_ones_are_not() {
+    let dir = folder();
+    for sub in [".git", "team/a"] {
+        std::fs::create_dir_all(dir.path().join(sub)).unwrap();
+    }
+    std::fs::write(dir.path().join(".git/x.cedar"), "").unwrap();
+    std::fs::write(dir.path().join("cases/x.cedar"), "").unwrap();
+    std::fs::write(dir.path().join("team/notes.txt"), "").unwrap();
+    load(dir.path(), None).unwrap();
+    std::fs::write(dir.path().join("team/a/x.cedar"), "").unwrap();
+    let error = load(dir.path(), None).unwrap_err().to_string();
+    assert!(error.contains("team/a/x.cedar"), "{error}");
+}
+
+#[test]
+fn a_reload_that_names_an_unknown_environment_is_refused() {
+    let dir = folder();
+    let files = PolicyFiles::open(dir.path(), environments()).unwrap();
+    let path = dir.path().join("baseline.cedar");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"staging\"", "\"stagging\"")).unwrap();
+    let Reload::Kept(error) = files.reload() else {
+        panic!("a misspelt environment was put in force");
+    };
+    let expected = "baseline.cedar:8:28: there is no environment \"stagging\" (there are: prod, \
+                    staging)";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
+
+#[test]
+fn the_examples_written_to_a_folder_load_with_their_cases() {
+    let dir = folder();
+    assert!(load(dir.path(), None).is_ok());
+    assert_eq!(load_cases(&dir.path().join("cases")).unwrap().len(), 3);
+}
+
+#[test]
+fn a_reload_that_fails_keeps_the_old_set_and_says_where() {
+    let dir = folder();
+    let files = PolicyFiles::open(dir.path(), environments()).unwrap();
+    let before = files.current().digest();
+    std::fs::write(dir.path().join("baseline.cedar"), "permit (principal,").unwrap();
+    let Reload::Kept(error) = files.reload() else {
+        panic!("a broken file was put in force");
+    };
+    assert!(error.to_string().contains("baseline.cedar:1:"), "{error}");
+    assert_eq!(files.current().digest(), before);
+}
+
+#[test]
+fn a_file_emptied_by_a_half_done_write_does_not_lift_its_policies() {
+    let dir = folder();
+    let files = PolicyFiles::open(dir.path(), environments()).unwrap();
+    std::fs::write(dir.path().join("production.cedar"), "").unwrap();
+    assert!(matches!(files.reload(), Reload::Kept(_)));
+}
+
+#[test]
+fn a_folder_without_policies_or_without_schema_is_refused() {
+    let dir = folder();
+    for name in ["baseline.cedar", "production.cedar", "break_glass.cedar"] {
+        std::fs::remove_file(dir.path().join(name)).unwrap();
+    }
+    assert!(matches!(
+        load(dir.path(), None),
+        Err(PolicyFilesError::Empty { .. })
+    ));
+    std::fs::remove_file(dir.path().join(SCHEMA_NAME)).unwrap();
+    assert!(matches!(
+        load(dir.path(), None),
+        Err(PolicyFilesError::Read { .. })
+    ));
+}
+
+#[test]
+fn a_file_over_the_limit_is_refused_unread() {
+    let dir = folder();
+    let length = usize::try_from(FILE_BYTES_MAX).unwrap() + 1;
+    std::fs::write(dir.path().join("z.cedar"), " ".repeat(length)).unwrap();
+    assert!(matches!(
+        load(dir.path(), None),
+        Err(PolicyFilesError::TooLarge { .. })
+    ));
+}
+
+#[test]
+fn a_change_in_the_folder_is_put_in_force_without_being_asked() {
+    let dir = folder();
+    let files = PolicyFiles::open(dir.path(), environments()).unwrap();
+    let before = files.current().digest();
+    let (told, reports) = mpsc::channel();
+    let _watch = files
+        .watch(move |reload| told.send(reload).unwrap_or_default())
+        .unwrap();
+    std::fs::remove_file(dir.path().join("break_glass.cedar")).unwrap();
+    let report = reports.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(matches!(report, Reload::Swapped(_)), "{report:?}");
+    assert_ne!(files.current().digest(), before);
+    std::fs::write(dir.path().join("baseline.cedar"), "nonsense").unwrap();
+    let report = reports.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(matches!(report, Reload::Kept(_)), "{report:?}");
+    let (_, text) = EXAMPLES[1];
+    std::fs::write(dir.path().join("baseline.cedar"), text).unwrap();
+    let report = reports.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(matches!(report, Reload::Repaired), "{report:?}");
+}
