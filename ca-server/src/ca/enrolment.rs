@@ -234,9 +234,9 @@ impl Ca {
 fn first_offer(state: &State, identity: &Identity) -> Result<(), (Failure, &'static str)> {
     let offered = state
         .factor(&identity.person().subject)
-        .and_then(|factor| factor.offered);
+        .and_then(|factor| factor.offered.as_ref());
     match offered {
-        Some((_, asked_with)) if asked_with == identity.id_token() => {
+        Some(offer) if offer.id_token == identity.id_token() => {
             Err((Failure::LoginRefused, "enrolment-begun-before"))
         }
         _ => Ok(()),
