@@ -138,7 +138,7 @@ fn a_factor_is_replaced_only_by_showing_it_and_the_old_one_is_worthless_then() {
         let refused = api.post("/v1/totp", &body).has_status(401);
         assert_eq!(refused.json()["type"], kind);
     }
-    alice.enrols(&[]);
+    alice.enrols(&["--replace"]);
     assert_ne!(alice.authenticator().secret(), old);
     let stale = oath::code_of_step(&old, alice.authenticator().step());
     alice.logs_in_with(&stale, &["staging"]).exits_with(4);
