@@ -68,7 +68,7 @@ fn examples() -> f64 {
     let source = |(name, text): &(&str, &str)| Source::new(name, text);
     let cedar = |(name, _): &&(&str, &str)| name.ends_with(".cedar");
     let sources: Vec<Source> = EXAMPLES.iter().filter(cedar).map(source).collect();
-    let set = PolicySet::parse(&source(&EXAMPLES[0]), &sources).expect("the examples");
+    let set = PolicySet::parse(&source(&EXAMPLES[0]), &sources, None).expect("the examples");
     median(&batches(
         &set,
         &question("staging", "engineering", 600),
@@ -93,7 +93,7 @@ fn policies(environments: u32) -> PolicySet {
         }
     }
     let schema = Source::new(EXAMPLES[0].0, EXAMPLES[0].1);
-    PolicySet::parse(&schema, &[Source::new("many.cedar", &text)]).expect("valid policies")
+    PolicySet::parse(&schema, &[Source::new("many.cedar", &text)], None).expect("valid policies")
 }
 
 fn question(environment: &str, group: &str, duration_seconds: u64) -> Question {
