@@ -6,8 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::name::{Environment, Principal, UserName};
 use crate::time::Timestamp;
 
+pub use host::{
+    EnrolHost, HOST_ENROLMENT_NAMESPACE, HostCertificate, HostEnrolled, HostReport, HostSettings,
+    HostStatus, Hosts, IssueJoinToken, JoinToken, REPORTS_MAX, ReportTaken, SessionEvent,
+    SessionReport, SignedKrl, Staleness, WAIT_SECONDS_MAX,
+};
 pub use problem::{Hint, HintChange, PolicyReason, Problem, ProblemType};
 
+mod host;
 mod problem;
 
 /// Label of the nonce: `base64url(SHA-256(label, session public key text))`.
@@ -38,6 +44,7 @@ macro_rules! secret {
 }
 
 secret!(BeginEnrolment, ConfirmEnrolment, OpenSession);
+secret!(EnrolHost, HostEnrolled, JoinToken);
 secret!(
     EnrolmentBegun,
     EnrolmentConfirmed,

@@ -10,6 +10,7 @@ pub mod api;
 pub mod certificate;
 pub mod digest;
 pub mod event;
+pub mod krl;
 pub mod name;
 pub mod serial;
 pub mod time;

@@ -29,6 +29,15 @@ pub struct Environment(String);
 #[serde(try_from = "String", into = "String")]
 pub struct UserName(String);
 
+/// A name that people type for a host, in its one spelling: lower case, 1 to 253 bytes of labels
+/// `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?` joined by dots. No port, no address, no wildcard.
+///
+/// OpenSSH's client lower-cases what was typed before it compares it with a host certificate, and
+/// some versions read wildcards in it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct HostName(String);
+
 /// Who somebody is: the OpenID issuer and its `sub` (OpenID Connect Core §5.7).
 ///
 /// Issuer at most 512 bytes, `sub` 1 to 255 bytes, neither with control characters.
@@ -132,6 +141,34 @@ const USER_NAME: Shape = Shape {
     rest: |c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._@+-".contains(c),
 };
 
+const HOST_NAME: Shape = Shape {
+    kind: "host name",
+    allowed: "labels of a-z 0-9 and inner hyphens, joined by dots",
+    length_max: 253,
+    first: |c| c.is_ascii_lowercase() || c.is_ascii_digit(),
+    rest: |c| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c),
+};
+
+/// [`Shape::check`], and what it cannot say about labels.
+struct Labels;
+
+impl Labels {
+    fn check(&self, text: &str) -> Result<(), NameError> {
+        HOST_NAME.check(text)?;
+        let label = |label: &str| {
+            (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+        };
+        if text.split('.').all(label) {
+            return Ok(());
+        }
+        Err(NameError::Character {
+            kind: HOST_NAME.kind,
+            found: if text.contains('-') { '-' } else { '.' },
+            allowed: HOST_NAME.allowed,
+        })
+    }
+}
+
 macro_rules! name {
     ($type:ty, $shape:expr) => {
         impl $type {
@@ -181,6 +218,7 @@ macro_rules! name {
 name!(Principal, PRINCIPAL);
 name!(Environment, ENVIRONMENT);
 name!(UserName, USER_NAME);
+name!(HostName, Labels);
 
 #[derive(Deserialize)]
 struct RawSubject {
@@ -249,6 +287,39 @@ impl fmt::Display for Subject {
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod host_name_tests {
+    use super::*;
+
+    #[test]
+    fn a_host_name_is_lower_case_labels_and_nothing_that_matches_more_than_itself() {
+        for good in ["web1", "web1.prod.example.com", "0x.example", "a-b.c"] {
+            assert!(good.parse::<HostName>().is_ok(), "{good:?} was refused");
+        }
+        for bad in [
+            "",
+            "Web1",
+            "web1.",
+            ".web1",
+            "a..b",
+            "*.prod",
+            "web?",
+            "!web1",
+            "web1:22",
+            "[::1]",
+            "-web",
+            "web-.example",
+            "web_1",
+            "web 1",
+            "web1,root",
+            "w\u{e9}b",
+        ] {
+            assert!(bad.parse::<HostName>().is_err(), "{bad:?} was accepted");
+        }
+        assert!(format!("{}.a", "a".repeat(64)).parse::<HostName>().is_err());
     }
 }
 
