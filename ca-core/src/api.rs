@@ -6,6 +6,12 @@ use serde::{Deserialize, Serialize};
 use crate::name::{Environment, Principal, UserName};
 use crate::time::Timestamp;
 
+pub use access::{
+    AccessRequest, AddBreakGlassKey, ApprovalGiven, Approve, BREAK_GLASS_NAMESPACE, BreakGlass,
+    BreakGlassKey, BreakGlassKeys, Challenge, CloseReview, DenialGiven, DenyRequest, Freeze,
+    Freezes, Frozen, History, HistoryLine, OpenBreakGlassSession, RequestStatus, Requests,
+    RequestsQuery, RequestsShown, Review, Reviews,
+};
 pub use host::{
     EnrolHost, HOST_ENROLMENT_NAMESPACE, HostCertificate, HostEnrolled, HostReport, HostSettings,
     HostStatus, Hosts, IssueJoinToken, JoinToken, REPORTS_MAX, ReportTaken, SessionEvent,
@@ -13,6 +19,7 @@ pub use host::{
 };
 pub use problem::{Hint, HintChange, PolicyReason, Problem, ProblemType};
 
+mod access;
 mod host;
 mod problem;
 
@@ -44,7 +51,7 @@ macro_rules! secret {
 }
 
 secret!(BeginEnrolment, ConfirmEnrolment, OpenSession);
-secret!(EnrolHost, HostEnrolled, JoinToken);
+secret!(EnrolHost, HostEnrolled, JoinToken, OpenBreakGlassSession);
 secret!(
     EnrolmentBegun,
     EnrolmentConfirmed,
@@ -144,6 +151,18 @@ pub struct SessionStatus {
     pub second_factor_at: Timestamp,
     /// Certificates of this person that are live and not revoked.
     pub certificates: Vec<LiveCertificate>,
+    /// Requests of this person that wait or can be activated.
+    #[serde(default)]
+    pub requests: Vec<AccessRequest>,
+    /// How many requests wait for this person's decision.
+    #[serde(default)]
+    pub to_approve: u32,
+    /// Open reviews of this person's emergency access, and those this person may close.
+    #[serde(default)]
+    pub reviews: Vec<Review>,
+    /// Whether the session was opened with a break-glass key.
+    #[serde(default)]
+    pub break_glass: bool,
     /// The server's clock.
     pub server_time: Timestamp,
 }
@@ -248,6 +267,14 @@ pub struct RequestCertificate {
     /// Ticket of another system.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ticket: Option<String>,
+    /// The window must not begin earlier: a later time always opens a request, to be activated
+    /// when it has come.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub not_before: Option<Timestamp>,
+    /// The access request that this activates. All other fields but key and `request_id` must be
+    /// those it was opened with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub access_request: Option<u64>,
     /// Subject key, OpenSSH one-line text.
     pub public_key: String,
     /// The client's name for this request: 16 to 64 characters of `[A-Za-z0-9_-]`.
@@ -279,8 +306,8 @@ pub struct IssuedCertificate {
     pub server_time: Timestamp,
 }
 
-/// `POST /v1/revocations`: exactly one of `serial` and `mine`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// `POST /v1/revocations`: exactly one of the fields besides `reason`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
     /// One certificate.
@@ -289,6 +316,18 @@ pub struct Revoke {
     /// All live certificates of the caller in this environment.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mine: Option<String>,
+    /// What was issued for this access request; an open one is withdrawn by its requester instead.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request: Option<u64>,
+    /// Everything this person has: certificates and sessions at the CA. User name or `issuer#sub`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub person: Option<String>,
+    /// The session at the CA that this serial was issued through, with all that came through it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub session_of: Option<u64>,
+    /// Every live certificate of this subject key: `SHA256:…`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<String>,
     /// In words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,

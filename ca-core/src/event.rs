@@ -6,16 +6,26 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{Environment, Principal};
-use crate::tlog::leaf::Kind;
-
+pub use access::{
+    BreakGlassKeyAdded, BreakGlassKeyRemoved, BreakGlassSessionOpened, FreezeLifted, FreezeTarget,
+    Frozen, RequestApproved, RequestDenied, RequestExpired, RequestOpened, RequestWithdrawn,
+    ReviewClosed,
+};
 pub use facts::{
     Asked, Attempt, AuditRead, CaKeyAdded, CertificateIssued, CertificatesRevoked, LogCreated,
     Person, PolicyLoaded, RefusalsSummarised, Refused, RevocationCause, SessionClosed,
     SessionOpened, TicketIssued, TotpConfirmed, TotpOffered,
 };
 
+pub use host::{
+    HostAcknowledged, HostCertificateIssued, HostEnrolled, HostRemoved, JoinTokenIssued,
+    SshSessionReported,
+};
+
+mod about;
+mod access;
 mod facts;
+mod host;
 
 /// One recorded fact. In JSON an object with `"v": 1` and a `"type"` in kebab case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,24 +33,58 @@ mod facts;
 pub enum Event {
     /// Somebody read the audit records through the API.
     AuditRead(AuditRead),
+    /// A key was enrolled for the day when the identity provider is down.
+    BreakGlassKeyAdded(BreakGlassKeyAdded),
+    /// It was removed.
+    BreakGlassKeyRemoved(BreakGlassKeyRemoved),
+    /// Somebody signed in with a break-glass key and a TOTP code, without the identity provider.
+    BreakGlassSessionOpened(Box<BreakGlassSessionOpened>),
     /// A signing key was first used for an environment.
     CaKeyAdded(CaKeyAdded),
     /// A user certificate was decided; it is signed only after this is durable.
     CertificateIssued(Box<CertificateIssued>),
     /// Certificates were given back or withdrawn before their end.
     CertificatesRevoked(CertificatesRevoked),
+    /// A freeze ended.
+    FreezeLifted(FreezeLifted),
+    /// Nothing new is issued to a person, or in an environment, until it is lifted.
+    Frozen(Frozen),
+    /// A host has a version of the revocation list in force.
+    HostAcknowledged(HostAcknowledged),
+    /// A host certificate was decided; it is signed only after this is durable.
+    HostCertificateIssued(Box<HostCertificateIssued>),
+    /// A host joined.
+    HostEnrolled(Box<HostEnrolled>),
+    /// A host's credential was taken away.
+    HostRemoved(HostRemoved),
+    /// An administrator allowed one host to join.
+    JoinTokenIssued(JoinTokenIssued),
     /// Index 0 of every log.
     LogCreated(LogCreated),
     /// A policy set came into force.
     PolicyLoaded(PolicyLoaded),
-    /// An attempt that was not allowed.
-    Refused(Box<Refused>),
     /// Refusals beyond the recording limit, counted.
     RefusalsSummarised(RefusalsSummarised),
+    /// An attempt that was not allowed.
+    Refused(Box<Refused>),
+    /// Somebody said yes to an access request.
+    RequestApproved(Box<RequestApproved>),
+    /// Somebody said no to an access request.
+    RequestDenied(RequestDenied),
+    /// An access request was not decided or not used in time.
+    RequestExpired(RequestExpired),
+    /// An access request waits for approvals, or for its time.
+    RequestOpened(Box<RequestOpened>),
+    /// The requester took an access request back.
+    RequestWithdrawn(RequestWithdrawn),
+    /// Somebody else judged an emergency access.
+    ReviewClosed(ReviewClosed),
     /// A session at the CA ended before its time.
     SessionClosed(SessionClosed),
     /// Somebody signed in with both factors.
     SessionOpened(Box<SessionOpened>),
+    /// A host told of an ssh session that began or ended.
+    SshSessionReported(Box<SshSessionReported>),
     /// An administrator allowed one enrolment.
     TicketIssued(TicketIssued),
     /// A new TOTP seed was confirmed by a first code.
@@ -114,97 +158,5 @@ impl Event {
             let issued = serde_json::from_slice(bytes)?;
             Ok(Self::CertificateIssued(Box::new(issued)))
         })
-    }
-
-    /// The kind byte of its leaf.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        match self {
-            Self::AuditRead(_) | Self::TicketIssued(_) => Kind::AdminAction,
-            Self::CaKeyAdded(_) => Kind::CaKeyEvent,
-            Self::CertificateIssued(_) => Kind::UserCertificate,
-            Self::CertificatesRevoked(event) => match event.cause {
-                RevocationCause::Done => Kind::GrantGivenBack,
-                RevocationCause::Revoked => Kind::Revocation,
-            },
-            Self::LogCreated(_) => Kind::LogCreation,
-            Self::PolicyLoaded(_) => Kind::PolicyChange,
-            Self::Refused(_) | Self::RefusalsSummarised(_) => Kind::Refusal,
-            Self::SessionClosed(_) => Kind::SessionClosed,
-            Self::SessionOpened(_) => Kind::SessionOpened,
-            Self::TotpConfirmed(_) | Self::TotpOffered(_) => Kind::SecondFactorChange,
-        }
-    }
-
-    /// The type as written in JSON, for tables.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::AuditRead(_) => "audit-read",
-            Self::CaKeyAdded(_) => "ca-key-added",
-            Self::CertificateIssued(_) => "certificate-issued",
-            Self::CertificatesRevoked(_) => "certificates-revoked",
-            Self::LogCreated(_) => "log-created",
-            Self::PolicyLoaded(_) => "policy-loaded",
-            Self::Refused(_) => "refused",
-            Self::RefusalsSummarised(_) => "refusals-summarised",
-            Self::SessionClosed(_) => "session-closed",
-            Self::SessionOpened(_) => "session-opened",
-            Self::TicketIssued(_) => "ticket-issued",
-            Self::TotpConfirmed(_) => "totp-confirmed",
-            Self::TotpOffered(_) => "totp-offered",
-        }
-    }
-
-    /// The person it is about, where there is one.
-    #[must_use]
-    pub fn person(&self) -> Option<&Person> {
-        match self {
-            Self::AuditRead(event) => Some(&event.by),
-            Self::CertificateIssued(event) => Some(&event.person),
-            Self::CertificatesRevoked(event) => Some(&event.holder),
-            Self::Refused(event) => event.person.as_ref(),
-            Self::SessionClosed(event) => Some(&event.person),
-            Self::SessionOpened(event) => Some(&event.person),
-            Self::TicketIssued(event) => Some(&event.by),
-            Self::TotpConfirmed(event) => Some(&event.person),
-            Self::TotpOffered(event) => Some(&event.person),
-            Self::CaKeyAdded(_)
-            | Self::LogCreated(_)
-            | Self::PolicyLoaded(_)
-            | Self::RefusalsSummarised(_) => None,
-        }
-    }
-
-    /// The environment it is about, where there is one.
-    #[must_use]
-    pub fn environment(&self) -> Option<&Environment> {
-        match self {
-            Self::CaKeyAdded(event) => Some(&event.environment),
-            Self::CertificateIssued(event) => Some(&event.asked.environment),
-            Self::Refused(event) => event.asked.as_ref().map(|asked| &asked.environment),
-            _ => None,
-        }
-    }
-
-    /// The accounts it is about: principals of its environment.
-    #[must_use]
-    pub fn principals(&self) -> &[Principal] {
-        match self {
-            Self::CertificateIssued(event) => &event.asked.principals,
-            Self::Refused(event) => event.asked.as_ref().map_or(&[], |asked| &asked.principals),
-            _ => &[],
-        }
-    }
-
-    /// The certificate serials it is about.
-    #[must_use]
-    pub fn serials(&self) -> &[u64] {
-        match self {
-            Self::CertificateIssued(event) => std::slice::from_ref(&event.serial),
-            Self::CertificatesRevoked(event) => &event.serials,
-            Self::SessionClosed(event) => &event.serials,
-            _ => &[],
-        }
     }
 }

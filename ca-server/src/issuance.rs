@@ -135,6 +135,9 @@ pub fn prepare(
         subject_key: draft.subject_key.fingerprint(),
         valid_after: validity.valid_after(),
         valid_before: validity.valid_before(),
+        request: None,
+        approvers: Vec::new(),
+        break_glass: false,
     };
     Ok(Prepared {
         to_be_signed,

@@ -184,7 +184,7 @@ impl State {
             Event::TicketIssued(ticket) => self.ticket_issued(ticket),
             Event::TotpConfirmed(confirmed) => self.totp_confirmed(confirmed),
             Event::TotpOffered(offered) => self.totp_offered(offered),
-            Event::AuditRead(_) | Event::LogCreated(_) | Event::RefusalsSummarised(_) => {}
+            _ => {}
         }
     }
 

@@ -81,6 +81,8 @@ pub(crate) async fn issue(
         duration_seconds: wish.duration.map(|duration| duration.as_secs()),
         reason: wish.reason.clone(),
         ticket: wish.ticket.clone(),
+        not_before: None,
+        access_request: None,
         public_key,
         request_id: URL_SAFE_NO_PAD.encode(*random::bytes::<24>()?),
     };

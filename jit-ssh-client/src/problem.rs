@@ -11,8 +11,13 @@ use crate::terminal::plain;
 /// The exit code of a kind of problem.
 pub(crate) const fn exit(kind: ProblemType) -> Exit {
     match kind {
-        ProblemType::Denied => Exit::Denied,
-        ProblemType::InvalidRequest | ProblemType::NotFound | ProblemType::TooLarge => Exit::Usage,
+        ProblemType::Denied | ProblemType::Frozen => Exit::Denied,
+        ProblemType::InvalidRequest
+        | ProblemType::NotFound
+        | ProblemType::NotYet
+        | ProblemType::RequestChanged
+        | ProblemType::RequestClosed
+        | ProblemType::TooLarge => Exit::Usage,
         ProblemType::LoginRefused
         | ProblemType::SessionRequired
         | ProblemType::TooManyAttempts
@@ -92,8 +97,12 @@ fn advice(problem: &Problem) -> Option<String> {
         }
         ProblemType::RequestTimeout => "try again in a moment".to_owned(),
         ProblemType::Denied
+        | ProblemType::Frozen
         | ProblemType::InvalidRequest
         | ProblemType::NotFound
+        | ProblemType::NotYet
+        | ProblemType::RequestChanged
+        | ProblemType::RequestClosed
         | ProblemType::RequestIdReused
         | ProblemType::TooLarge => return None,
     };

@@ -92,6 +92,8 @@ pub enum ProblemType {
     CaKeyUnavailable,
     /// Policy said no (403).
     Denied,
+    /// The person or the environment is frozen (403).
+    Frozen,
     /// Something failed inside; nothing was issued (500).
     Internal,
     /// A field is wrong (400).
@@ -102,8 +104,14 @@ pub enum ProblemType {
     MethodNotAllowed,
     /// No such thing (404).
     NotFound,
+    /// Its time has not come (409).
+    NotYet,
     /// The identity provider cannot be reached (503).
     ProviderUnavailable,
+    /// The access request is not what the caller takes it for (409).
+    RequestChanged,
+    /// The access request is over: activated, denied, withdrawn or expired (409).
+    RequestClosed,
     /// The request id was used for a different wish (409).
     RequestIdReused,
     /// The request took too long to arrive (408).

@@ -217,6 +217,23 @@ pub struct CertificateIssued {
     pub valid_after: u64,
     /// First second after the certificate, Unix time.
     pub valid_before: u64,
+    /// The access request that this activates, by the number of its record.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request: Option<u64>,
+    /// Who approved it, and still counted.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub approvers: Vec<Person>,
+    /// Whether glass was broken for it: then it opened a review.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub break_glass: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde wants"
+)]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Why certificates ended early.
@@ -240,6 +257,9 @@ pub struct CertificatesRevoked {
     pub serials: Vec<u64>,
     /// Given back or taken away.
     pub cause: RevocationCause,
+    /// Sessions at the CA that end with it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub sessions: Vec<Digest>,
     /// In words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
@@ -251,12 +271,22 @@ pub struct CertificatesRevoked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attempt {
+    /// Deciding an access request.
+    Approval,
     /// Reading audit records.
     Audit,
+    /// Emergency access, its keys and its sign-in.
+    BreakGlass,
     /// A certificate.
     Certificate,
     /// TOTP enrolment or its confirmation.
     Enrolment,
+    /// A freeze, or its end.
+    Freeze,
+    /// Joining as a host, or using a host's credential.
+    Host,
+    /// Closing a review.
+    Review,
     /// A revocation.
     Revocation,
     /// Using a session token.
@@ -272,9 +302,14 @@ impl Attempt {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Approval => "approval",
             Self::Audit => "audit",
+            Self::BreakGlass => "break-glass",
             Self::Certificate => "certificate",
             Self::Enrolment => "enrolment",
+            Self::Freeze => "freeze",
+            Self::Host => "host",
+            Self::Review => "review",
             Self::Revocation => "revocation",
             Self::Session => "session",
             Self::SignIn => "sign-in",

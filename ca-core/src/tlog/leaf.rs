@@ -113,6 +113,8 @@ kinds! {
     Revocation = 0x20,
     /// A person gave a grant back before its end.
     GrantGivenBack = 0x21,
+    /// Nothing new is issued to somebody or somewhere, or again.
+    Freeze = 0x22,
     /// The policy changed.
     PolicyChange = 0x30,
     /// A CA key was made, taken into use or retired.
@@ -125,6 +127,16 @@ kinds! {
     AdminAction = 0x41,
     /// Access outside the ordinary rules.
     BreakGlass = 0x50,
+    /// Somebody asked for access that needs others or has to wait, or that ended.
+    AccessRequest = 0x51,
+    /// Somebody decided such a request.
+    Approval = 0x52,
+    /// An emergency access was judged.
+    Review = 0x53,
+    /// A host joined, left, or was allowed to join.
+    HostChange = 0x60,
+    /// A host acknowledged a revocation list or told of an ssh session.
+    HostReport = 0x61,
     /// Nothing happened; hides how much does.
     Padding = 0xF0,
     /// The first entry of every log.

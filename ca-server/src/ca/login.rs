@@ -123,6 +123,10 @@ impl Ca {
                 expires_at: session.expires,
                 second_factor_at: session.opened,
                 certificates,
+                requests: Vec::new(),
+                to_approve: 0,
+                reviews: Vec::new(),
+                break_glass: false,
                 server_time: now,
             })
         };

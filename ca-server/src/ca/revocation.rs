@@ -66,6 +66,7 @@ impl Ca {
                 holder,
                 serials,
                 cause,
+                sessions: Vec::new(),
                 reason,
                 source: caller.source,
             }))
@@ -73,7 +74,7 @@ impl Ca {
         match revoked.await {
             Ok(recorded) => Ok(Revoked {
                 index: Some(recorded.index()),
-                serials: recorded.get().serials().to_vec(),
+                serials: recorded.get().serials(),
             }),
             Err(CommitError::Refused(None)) => Ok(Revoked {
                 serials: Vec::new(),

@@ -178,6 +178,10 @@ const fn face(kind: ProblemType) -> (StatusCode, &'static str) {
             "the CA key cannot be reached",
         ),
         Type::Denied => (StatusCode::FORBIDDEN, "this is not allowed"),
+        Type::Frozen => (
+            StatusCode::FORBIDDEN,
+            "nothing is issued until the freeze is lifted",
+        ),
         Type::Internal => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "something failed inside the server; nothing was issued",
@@ -189,6 +193,12 @@ const fn face(kind: ProblemType) -> (StatusCode, &'static str) {
             "this path does not have this method",
         ),
         Type::NotFound => (StatusCode::NOT_FOUND, "there is no such thing here"),
+        Type::NotYet => (StatusCode::CONFLICT, "its time has not come"),
+        Type::RequestChanged => (
+            StatusCode::CONFLICT,
+            "the access request is another than the one that was seen",
+        ),
+        Type::RequestClosed => (StatusCode::CONFLICT, "the access request is over"),
         Type::ProviderUnavailable => (
             StatusCode::SERVICE_UNAVAILABLE,
             "the identity provider cannot be reached",

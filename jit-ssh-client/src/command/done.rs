@@ -78,9 +78,8 @@ pub(super) async fn revoke(
     let mut serials = Vec::new();
     for environment in environments {
         let body = Revoke {
-            serial: None,
             mine: Some(environment.to_string()),
-            reason: None,
+            ..Revoke::default()
         };
         let revoked = ca.api.revoke(&session.token, &body).await?;
         let end = pins.latest_end(clock::now());

@@ -222,7 +222,8 @@ fn row(hit: &Hit) -> [String; 6] {
         }
         Some(Event::RefusalsSummarised(summary)) => format!("{} more refused", summary.count),
         Some(event @ (Event::CertificatesRevoked(_) | Event::SessionClosed(_))) => {
-            let serials = event.serials().iter().map(u64::to_string);
+            let serials = event.serials();
+            let serials = serials.iter().map(u64::to_string);
             format!("{} {}", hit.kind, serials.collect::<Vec<_>>().join(" "))
         }
         _ => hit.serial.map_or_else(
