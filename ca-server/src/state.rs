@@ -7,19 +7,28 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ca_core::digest::Digest;
-use ca_core::event::{
-    Attempt, CertificateIssued, CertificatesRevoked, Event, Refused, SessionOpened, TicketIssued,
-    TotpConfirmed, TotpOffered,
-};
+use ca_core::event::{Attempt, CertificateIssued, Event, LogCreated, Refused};
 use ca_core::name::{Environment, Subject};
+use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 
-use crate::authn::totp::Lockout;
-
-pub use live::{Certificate, Factor, Offer, Request, Session, Ticket};
+pub use emergency::{BreakGlassKey, Freeze, Known, Review};
+pub use hosts::{Host, JoinToken, SshSession};
+pub use live::{Certificate, Factor, KrlVersion, Offer, Request, Session, Ticket};
+pub use requests::{AccessRequest, Outcome, Vote};
 pub use snapshot::{Snapshot, SnapshotError};
 
+use emergency::Emergency;
+use hosts::Hosts;
+use requests::Requests;
+
+mod answers;
+mod emergency;
+mod hosts;
 mod live;
+mod pairs;
+mod people;
+mod requests;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -27,6 +36,7 @@ mod tests;
 /// The fold. See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
+    epoch: u32,
     size: u64,
     time: Timestamp,
     factors: HashMap<Subject, Factor>,
@@ -38,15 +48,22 @@ pub struct State {
     tickets: HashMap<Digest, Ticket>,
     ca_keys: BTreeSet<(Environment, String)>,
     policy: Option<Digest>,
+    krl: BTreeMap<Environment, KrlVersion>,
+    requests: Requests,
+    hosts: Hosts,
+    emergency: Emergency,
     ends: BTreeSet<(Timestamp, Ending)>,
 }
 
 /// What ends at a known time and is then forgotten.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Ending {
+    AccessRequest(u64),
     Certificate(u64),
     IdToken(Digest),
+    JoinToken(Digest),
     Session(Digest),
+    SshSession(u64, Digest),
     Ticket(Digest),
 }
 
@@ -151,7 +168,12 @@ impl State {
     /// How many things are held, for metrics and for spacing snapshots.
     #[must_use]
     pub fn live_items(&self) -> usize {
-        self.factors.len() + self.sessions.len() + self.certificates.len() + self.tickets.len()
+        self.factors.len()
+            + self.sessions.len()
+            + self.certificates.len()
+            + self.tickets.len()
+            + self.requests.all().count()
+            + self.hosts.all().count()
     }
 
     /// Live certificates and open sessions, for metrics.
@@ -162,33 +184,63 @@ impl State {
 
     /// Folds in the next record. `time` never decreases along the log.
     pub fn apply(&mut self, time: Timestamp, event: &Event) {
+        let index = self.size;
         self.size += 1;
         self.time = time;
         self.forget_until(time);
         match event {
+            Event::BreakGlassKeyAdded(added) => self.emergency.key_added(added, time),
+            Event::BreakGlassKeyRemoved(removed) => {
+                self.emergency.keys.remove(&removed.fingerprint);
+            }
+            Event::BreakGlassSessionOpened(opened) => self.break_glass_session_opened(opened, time),
             Event::CaKeyAdded(key) => {
                 self.ca_keys
                     .insert((key.environment.clone(), key.public_key.clone()));
             }
-            Event::CertificateIssued(issued) => self.certificate_issued(issued),
-            Event::CertificatesRevoked(CertificatesRevoked { serials, .. }) => {
-                self.revoke(serials);
+            Event::CertificateIssued(issued) => self.certificate_issued(issued, index, time),
+            Event::CertificatesRevoked(revoked) => {
+                for session in &revoked.sessions {
+                    self.end_session(session);
+                }
+                self.revoke(&revoked.serials, index, time);
             }
+            Event::FreezeLifted(lifted) => self.emergency.lifted(&lifted.target),
+            Event::Frozen(frozen) => self.emergency.frozen(frozen, time),
+            Event::HostAcknowledged(_)
+            | Event::HostCertificateIssued(_)
+            | Event::HostEnrolled(_)
+            | Event::HostRemoved(_)
+            | Event::JoinTokenIssued(_)
+            | Event::SshSessionReported(_) => self.apply_to_hosts(time, event),
+            Event::LogCreated(LogCreated { epoch, .. }) => self.epoch = *epoch,
             Event::PolicyLoaded(policy) => self.policy = Some(policy.policy_digest),
             Event::Refused(refused) => self.refused(refused, time),
+            Event::RequestApproved(approved) => self.requests.approved(approved, index, time),
+            Event::RequestDenied(denied) => self.requests.denied(denied, index, time),
+            Event::RequestExpired(expired) => self.requests.expired(expired, index),
+            Event::RequestOpened(opened) => {
+                let shown = opened.expires.plus(requests::SHOWN);
+                self.ends.insert((shown, Ending::AccessRequest(index)));
+                self.requests.opened(opened, index, time);
+            }
+            Event::RequestWithdrawn(withdrawn) => self.requests.withdrawn(withdrawn, index),
+            Event::ReviewClosed(closed) => self.emergency.review_closed(closed),
             Event::SessionClosed(closed) => {
                 self.end_session(&closed.session);
-                self.revoke(&closed.serials);
+                self.revoke(&closed.serials, index, time);
             }
             Event::SessionOpened(opened) => self.session_opened(opened, time),
             Event::TicketIssued(ticket) => self.ticket_issued(ticket),
             Event::TotpConfirmed(confirmed) => self.totp_confirmed(confirmed),
             Event::TotpOffered(offered) => self.totp_offered(offered),
-            _ => {}
+            Event::AuditRead(_) | Event::RefusalsSummarised(_) => {}
         }
     }
 
-    fn certificate_issued(&mut self, issued: &CertificateIssued) {
+    fn certificate_issued(&mut self, issued: &CertificateIssued, index: u64, time: Timestamp) {
+        self.requests.activated(issued, index);
+        self.emergency.certificate_issued(issued, index, time);
         let valid_before = Timestamp::from_unix_seconds(issued.valid_before);
         let subject = issued.person.subject.clone();
         self.request_ids.insert(
@@ -209,120 +261,27 @@ impl State {
                 valid_before,
                 request_id: issued.request_id.clone(),
                 session: issued.session,
+                subject_key: issued.subject_key.clone(),
+                request: issued.request,
             },
         );
     }
 
-    fn revoke(&mut self, serials: &[u64]) {
+    /// Every environment whose revocation list this changes gets this record's number as version.
+    fn revoke(&mut self, serials: &[u64], index: u64, changed: Timestamp) {
+        let version = Serial::new(self.epoch, index).map_or(0, Serial::get);
         for serial in serials {
-            if let Some(certificate) = self.certificates.get(serial) {
-                self.revoked.insert(*serial, certificate.valid_before);
-            }
-        }
-    }
-
-    fn refused(&mut self, refused: &Refused, time: Timestamp) {
-        let person = refused
-            .person
-            .as_ref()
-            .filter(|_| counts_for_lockout(refused));
-        if let Some(person) = person {
-            let factor = self.factors.entry(person.subject.clone()).or_default();
-            factor.lockout = factor.lockout.after_failure(time);
-        }
-    }
-
-    fn session_opened(&mut self, opened: &SessionOpened, time: Timestamp) {
-        let factor = self
-            .factors
-            .entry(opened.person.subject.clone())
-            .or_default();
-        factor.lockout = Lockout::default();
-        factor.spend(opened.totp_step, opened.recovery_code.as_ref());
-        self.spend(opened.id_token, opened.id_token_expires);
-        self.ends
-            .insert((opened.expires, Ending::Session(opened.session)));
-        self.sessions.insert(
-            opened.session,
-            Session {
-                person: opened.person.clone(),
-                groups: opened.groups.clone(),
-                opened: time,
-                expires: opened.expires,
-                second_factor: opened.second_factor,
-                token_bound: opened.token_bound,
-                source: opened.source,
-            },
-        );
-    }
-
-    fn ticket_issued(&mut self, issued: &TicketIssued) {
-        self.ends
-            .insert((issued.expires, Ending::Ticket(issued.ticket)));
-        self.tickets.insert(
-            issued.ticket,
-            Ticket {
-                user: issued.user.clone(),
-                by: issued.by.subject.clone(),
-                offered_to: None,
-                expires: issued.expires,
-            },
-        );
-    }
-
-    fn totp_offered(&mut self, offered: &TotpOffered) {
-        let factor = self
-            .factors
-            .entry(offered.person.subject.clone())
-            .or_default();
-        factor.offered = Some(Offer {
-            generation: offered.generation,
-            id_token: offered.id_token,
-            tickets: offered.tickets.clone(),
-        });
-        factor.generations = offered.generation;
-        factor.spend(offered.totp_step, offered.recovery_code.as_ref());
-        for ticket in &offered.tickets {
-            let ticket = self.tickets.get_mut(ticket);
-            if let Some(ticket) = ticket.filter(|ticket| ticket.user == offered.person.user) {
-                let subject = || offered.person.subject.clone();
-                ticket.offered_to.get_or_insert_with(subject);
-            }
-        }
-    }
-
-    fn totp_confirmed(&mut self, confirmed: &TotpConfirmed) {
-        let factor = self
-            .factors
-            .entry(confirmed.person.subject.clone())
-            .or_default();
-        factor.confirmed = Some(confirmed.generation);
-        let offer = factor.offered.take();
-        factor.last_step = Some(confirmed.totp_step);
-        factor.recovery_codes = confirmed.recovery_codes.iter().copied().collect();
-        factor.lockout = Lockout::default();
-        for digest in offer.into_iter().flat_map(|offer| offer.tickets) {
-            let subject = Some(&confirmed.person.subject);
-            let ticket = self.tickets.get(&digest);
-            if let Some(expires) = ticket
-                .filter(|ticket| ticket.offered_to.as_ref() == subject)
-                .map(|ticket| ticket.expires)
+            let Some(certificate) = self.certificates.get(serial) else {
+                continue;
+            };
+            if self
+                .revoked
+                .insert(*serial, certificate.valid_before)
+                .is_none()
             {
-                self.tickets.remove(&digest);
-                self.ends.remove(&(expires, Ending::Ticket(digest)));
+                let list = KrlVersion { version, changed };
+                self.krl.insert(certificate.environment.clone(), list);
             }
-        }
-    }
-
-    fn spend(&mut self, id_token: Digest, expires: Timestamp) {
-        self.ends.insert((expires, Ending::IdToken(id_token)));
-        self.spent_id_tokens.insert(id_token, expires);
-    }
-
-    fn end_session(&mut self, token: &Digest) {
-        if let Some(session) = self.sessions.remove(token) {
-            self.ends
-                .remove(&(session.expires, Ending::Session(*token)));
         }
     }
 
@@ -330,6 +289,13 @@ impl State {
     fn forget_until(&mut self, now: Timestamp) {
         while self.ends.first().is_some_and(|(end, _)| *end <= now) {
             match self.ends.pop_first() {
+                Some((_, Ending::AccessRequest(index))) => self.requests.forget(index),
+                Some((_, Ending::JoinToken(digest))) => {
+                    self.hosts.forget_token(&digest);
+                }
+                Some((_, Ending::SshSession(host, session))) => {
+                    self.hosts.forget_session(host, &session);
+                }
                 Some((_, Ending::Certificate(serial))) => {
                     self.revoked.remove(&serial);
                     if let Some(over) = self.certificates.remove(&serial) {
@@ -357,7 +323,10 @@ impl State {
 #[must_use]
 pub fn counts_for_lockout(refused: &Refused) -> bool {
     refused.person.is_some()
-        && matches!(refused.attempt, Attempt::SignIn | Attempt::Enrolment)
+        && matches!(
+            refused.attempt,
+            Attempt::BreakGlass | Attempt::Enrolment | Attempt::SignIn
+        )
         && COUNTED.contains(&refused.code.as_str())
 }
 

@@ -56,6 +56,8 @@ pub struct Session {
     pub token_bound: bool,
     /// Where it was opened from.
     pub source: IpAddr,
+    /// Whether it was opened with a break-glass key: good for emergencies only.
+    pub break_glass: bool,
 }
 
 /// A certificate whose window is not over, revoked or not.
@@ -73,6 +75,19 @@ pub struct Certificate {
     pub request_id: String,
     /// The session it was issued through.
     pub session: Digest,
+    /// `SHA256:…` fingerprint of its subject key.
+    pub subject_key: String,
+    /// The access request it activated, by the number of its record.
+    pub request: Option<u64>,
+}
+
+/// The newest revocation list of an environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KrlVersion {
+    /// Number of the record that changed it; 0 when none ever did.
+    pub version: u64,
+    /// When.
+    pub changed: Timestamp,
 }
 
 /// A request that was already answered with a certificate.

@@ -7,24 +7,32 @@ use ca_core::name::{Environment, Subject};
 use ca_core::time::Timestamp;
 use ca_core::tlog::hash::Hash;
 
-use super::{Certificate, Ending, Factor, Request, Session, State, Ticket};
+use super::{
+    Certificate, Emergency, Ending, Factor, Hosts, KrlVersion, Request, Requests, Session, State,
+    Ticket,
+};
 
 /// A state and the tree it was folded from. Pairs instead of maps: JSON keys are texts.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Snapshot {
     version: u32,
     root: Hash,
+    epoch: u32,
     size: u64,
     time: Timestamp,
     factors: Vec<(Subject, Factor)>,
     sessions: Vec<(Digest, Session)>,
     certificates: Vec<(u64, Certificate)>,
-    revoked: Vec<u64>,
+    revoked: Vec<(u64, Timestamp)>,
     request_ids: Vec<(Subject, String, Request)>,
     spent_id_tokens: Vec<(Digest, Timestamp)>,
     tickets: Vec<(Digest, Ticket)>,
     ca_keys: Vec<(Environment, String)>,
     policy: Option<Digest>,
+    krl: Vec<(Environment, KrlVersion)>,
+    requests: Requests,
+    hosts: Hosts,
+    emergency: Emergency,
 }
 
 /// Why bytes are not a snapshot this program wrote. The answer is always a replay.
@@ -38,8 +46,8 @@ pub enum SnapshotError {
     Version(u32),
 }
 
-/// 2: a ticket is spent by the confirmation of the seed, no more by its offer.
-const VERSION: u32 = 2;
+/// 3: access requests, hosts, emergencies, freezes.
+const VERSION: u32 = 3;
 
 impl Snapshot {
     /// The state as bytes, with the root hash of the tree it was folded from.
@@ -52,6 +60,7 @@ impl Snapshot {
         let snapshot = Self {
             version: VERSION,
             root,
+            epoch: state.epoch,
             size: state.size,
             time: state.time,
             factors: pairs(&state.factors),
@@ -61,7 +70,7 @@ impl Snapshot {
                 .iter()
                 .map(|(k, v)| (*k, v.clone()))
                 .collect(),
-            revoked: state.revoked.keys().copied().collect(),
+            revoked: state.revoked.iter().map(|(k, v)| (*k, *v)).collect(),
             request_ids: requests
                 .map(|((s, n), r)| (s.clone(), n.clone(), r.clone()))
                 .collect(),
@@ -69,6 +78,10 @@ impl Snapshot {
             tickets: pairs(&state.tickets),
             ca_keys: state.ca_keys.iter().cloned().collect(),
             policy: state.policy,
+            krl: state.krl.iter().map(|(k, v)| (k.clone(), *v)).collect(),
+            requests: state.requests.clone(),
+            hosts: state.hosts.clone(),
+            emergency: state.emergency.clone(),
         };
         Ok(serde_json::to_vec(&snapshot)?)
     }
@@ -89,6 +102,7 @@ impl Snapshot {
 
     fn into_state(self) -> State {
         let mut state = State {
+            epoch: self.epoch,
             size: self.size,
             time: self.time,
             factors: self.factors.into_iter().collect(),
@@ -98,13 +112,17 @@ impl Snapshot {
             tickets: self.tickets.into_iter().collect(),
             ca_keys: self.ca_keys.into_iter().collect(),
             policy: self.policy,
+            revoked: self.revoked.into_iter().collect(),
+            krl: self.krl.into_iter().collect(),
+            requests: self.requests,
+            hosts: self.hosts,
+            emergency: self.emergency,
             ..State::default()
         };
         let requests = self.request_ids.into_iter();
         state.request_ids = requests
             .map(|(s, name, request)| ((s, name), request))
             .collect();
-        state.revoke(&self.revoked);
         state.ends = ends(&state).collect();
         state
     }
@@ -127,7 +145,25 @@ fn ends(state: &State) -> impl Iterator<Item = (Timestamp, Ending)> + '_ {
         .tickets
         .iter()
         .map(|(d, t)| (t.expires, Ending::Ticket(*d)));
-    certificates.chain(tokens).chain(sessions).chain(tickets)
+    let requests = state.requests.all().map(|request| {
+        let shown = request.expires.plus(super::requests::SHOWN);
+        (shown, Ending::AccessRequest(request.index))
+    });
+    let join_tokens = state
+        .hosts
+        .join_tokens()
+        .map(|(digest, token)| (token.expires, Ending::JoinToken(*digest)));
+    let ssh_sessions = state.hosts.ended().map(|(host, session, at)| {
+        let forgotten = at.plus(super::hosts::REMEMBERED);
+        (forgotten, Ending::SshSession(host, session))
+    });
+    certificates
+        .chain(tokens)
+        .chain(sessions)
+        .chain(tickets)
+        .chain(requests)
+        .chain(join_tokens)
+        .chain(ssh_sessions)
 }
 
 fn pairs<K: Clone, V: Clone>(map: &std::collections::HashMap<K, V>) -> Vec<(K, V)> {
