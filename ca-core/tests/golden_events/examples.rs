@@ -10,37 +10,39 @@ use ca_core::event::{
 use ca_core::name::Subject;
 use ca_core::time::Timestamp;
 
+use crate::{access_examples, host_examples};
+
 /// Stands for the bytes of a certificate to be signed.
 pub(crate) const PRECERTIFICATE: &[u8] = b"to be signed";
 
-const NOW: u64 = 1_800_000_000;
+pub(crate) const NOW: u64 = 1_800_000_000;
 /// Serial of entry 42 in epoch 1.
-const SERIAL: u64 = (1 << 40) + 42;
+pub(crate) const SERIAL: u64 = (1 << 40) + 42;
 
-fn at(seconds: u64) -> Timestamp {
+pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_unix_seconds(seconds)
 }
 
-fn digest(of: &str) -> Digest {
+pub(crate) fn digest(of: &str) -> Digest {
     Digest::of(of.as_bytes())
 }
 
-fn person(name: &str) -> Person {
+pub(crate) fn person(name: &str) -> Person {
     Person {
         subject: Subject::new("https://id.example.com", &format!("sub-{name}")).unwrap(),
         user: name.parse().unwrap(),
     }
 }
 
-fn groups() -> std::collections::BTreeSet<String> {
+pub(crate) fn groups() -> std::collections::BTreeSet<String> {
     ["engineering", "sre"].map(str::to_owned).into()
 }
 
-fn source() -> std::net::IpAddr {
+pub(crate) fn source() -> std::net::IpAddr {
     "192.0.2.7".parse().unwrap()
 }
 
-fn asked(reason: Option<&str>, ticket: Option<&str>) -> Asked {
+pub(crate) fn asked(reason: Option<&str>, ticket: Option<&str>) -> Asked {
     Asked {
         environment: "prod".parse().unwrap(),
         principals: vec!["deploy".parse().unwrap(), "app".parse().unwrap()],
@@ -57,7 +59,11 @@ fn asked(reason: Option<&str>, ticket: Option<&str>) -> Asked {
 }
 
 fn issued(asked: Asked) -> Event {
-    Event::CertificateIssued(Box::new(CertificateIssued {
+    Event::CertificateIssued(Box::new(certificate(asked)))
+}
+
+pub(crate) fn certificate(asked: Asked) -> CertificateIssued {
+    CertificateIssued {
         person: person("alice"),
         session: digest("session token"),
         request_id: "0123456789abcdef".to_owned(),
@@ -70,7 +76,10 @@ fn issued(asked: Asked) -> Event {
         subject_key: "SHA256:uLd1q+cgSMNZDEMJR1TNVVAQ2fWWPAXlJhEHdZcXqcA".to_owned(),
         valid_after: NOW - 60,
         valid_before: NOW + 3600,
-    }))
+        request: None,
+        approvers: vec![],
+        break_glass: false,
+    }
 }
 
 fn opened(kind: SecondFactor, totp_step: Option<u64>, recovery_code: Option<Digest>) -> Event {
@@ -102,14 +111,23 @@ fn offered(tickets: Vec<Digest>, totp_step: Option<u64>, recovery_code: Option<D
 }
 
 fn revoked(by: &str, cause: RevocationCause, reason: Option<&str>) -> Event {
-    Event::CertificatesRevoked(CertificatesRevoked {
+    Event::CertificatesRevoked(revocation(by, cause, reason))
+}
+
+pub(crate) fn revocation(
+    by: &str,
+    cause: RevocationCause,
+    reason: Option<&str>,
+) -> CertificatesRevoked {
+    CertificatesRevoked {
         by: person(by),
         holder: person("alice"),
         serials: vec![SERIAL, SERIAL + 1],
         cause,
+        sessions: vec![],
         reason: reason.map(str::to_owned),
         source: source(),
-    })
+    }
 }
 
 fn refused(asked: Option<Asked>) -> Event {
@@ -234,5 +252,7 @@ pub(crate) fn examples() -> Vec<(&'static str, Event)> {
         ("refusals-summarised", Event::RefusalsSummarised(summary)),
     ];
     all.extend(of_people());
+    all.extend(access_examples::all());
+    all.extend(host_examples::all());
     all
 }

@@ -6,6 +6,10 @@
 
 // `cfg(test)` tells clippy that the helpers are tests too.
 #[cfg(test)]
+mod access_examples;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod examples;
+#[cfg(test)]
+mod host_examples;
