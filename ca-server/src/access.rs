@@ -9,11 +9,38 @@ use ca_core::certificate::options::Options;
 use ca_core::certificate::principals::Principals;
 use ca_core::digest::Digest;
 use ca_core::event::{Asked, Person};
+use ca_core::name::UserName;
 use ca_core::time::Timestamp;
 
 use crate::authn::session::Actor;
 use crate::environment::EnvironmentRules;
 use crate::policy::{self, Action, Decision, Denial, Facts, On, PolicySet, Question, SecondFactor};
+
+pub mod request;
+pub mod vote;
+
+/// Who is on call, by configuration.
+#[derive(Clone, Debug, Default)]
+pub struct OnCall {
+    /// By user name.
+    pub users: BTreeSet<UserName>,
+    /// By group.
+    pub groups: BTreeSet<String>,
+}
+
+impl OnCall {
+    /// Whether this person is.
+    #[must_use]
+    pub fn includes(&self, user: &UserName, groups: &BTreeSet<String>) -> bool {
+        self.users.contains(user) || !self.groups.is_disjoint(groups)
+    }
+
+    /// Whether the actor is.
+    #[must_use]
+    pub fn has(&self, actor: &Actor) -> bool {
+        self.includes(&actor.person().user, actor.groups())
+    }
+}
 
 /// What somebody wants, parsed. The environment is the rules' own.
 #[derive(Clone, Debug)]
@@ -28,11 +55,30 @@ pub struct Wish {
     pub reason: Option<String>,
     /// Ticket of another system.
     pub ticket: Option<String>,
+    /// The window must not begin earlier.
+    pub not_before: Option<Timestamp>,
     /// Client address.
     pub source: IpAddr,
 }
 
-/// What policy allowed. Made only by [`grant`].
+/// On what a grant rests besides policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Basis {
+    /// Nothing: policy permits it at once.
+    #[default]
+    Routine,
+    /// An access request, whose number this is, and those whose approvals counted.
+    Request {
+        /// Number of its record.
+        number: u64,
+        /// Who approved.
+        approvers: Vec<Person>,
+    },
+    /// An emergency, to be reviewed afterwards.
+    BreakGlass,
+}
+
+/// What policy allowed. Made only by this module: [`grant`], [`break_glass`], [`request::activate`].
 #[derive(Clone, Debug)]
 pub struct Grant {
     person: Person,
@@ -41,6 +87,7 @@ pub struct Grant {
     asked: Asked,
     policies: BTreeSet<String>,
     policy_digest: Digest,
+    basis: Basis,
 }
 
 /// A no, with the question that it answers.
@@ -52,6 +99,8 @@ pub struct Denied {
     pub question: Question,
     /// For the record.
     pub asked: Asked,
+    /// What was wished.
+    pub wish: Wish,
 }
 
 /// Decides.
@@ -68,7 +117,47 @@ pub fn grant(
     now: Timestamp,
 ) -> Result<Grant, Box<Denied>> {
     let question = question(actor, &wish, rules, on_call, now);
-    let asked = asked(actor, &wish, rules, on_call);
+    granted(actor, wish, (rules, policies), question, Basis::Routine)
+}
+
+/// Decides on emergency access, which nobody approves beforehand. `unreviewed` is how many earlier
+/// emergencies of this person nobody has judged yet.
+///
+/// # Errors
+///
+/// [`Denied`] when policy does not let this person break glass for all of it.
+pub fn break_glass(
+    actor: &Actor,
+    wish: Wish,
+    (rules, policies): (&EnvironmentRules, &PolicySet),
+    (on_call, unreviewed): (bool, u64),
+    now: Timestamp,
+) -> Result<Grant, Box<Denied>> {
+    let mut question = question(actor, &wish, rules, on_call, now);
+    question.action = Action::BreakGlass;
+    question.facts.unreviewed = unreviewed;
+    granted(actor, wish, (rules, policies), question, Basis::BreakGlass)
+}
+
+fn granted(
+    actor: &Actor,
+    wish: Wish,
+    (rules, policies): (&EnvironmentRules, &PolicySet),
+    question: Question,
+    basis: Basis,
+) -> Result<Grant, Box<Denied>> {
+    let asked = asked(actor, &wish, rules, question.facts.on_call);
+    if actor.is_break_glass() && basis != Basis::BreakGlass {
+        let denial = Denial::because(
+            "this session is good for break-glass only; sign in as usual for everything else",
+        );
+        return Err(Box::new(Denied {
+            denial,
+            question,
+            asked,
+            wish,
+        }));
+    }
     match policy::ask(policies, &question) {
         Decision::Permit {
             policies: permitting,
@@ -79,11 +168,13 @@ pub fn grant(
             asked,
             policies: permitting,
             policy_digest: Digest::from_bytes(policies.digest()),
+            basis,
         }),
         Decision::Deny(denial) => Err(Box::new(Denied {
             denial,
             question,
             asked,
+            wish,
         })),
     }
 }
@@ -140,6 +231,7 @@ pub fn facts(actor: &Actor, source: IpAddr, on_call: bool, now: Timestamp) -> Fa
         ticket: None,
         on_call,
         holder: None,
+        unreviewed: 0,
     }
 }
 
@@ -188,6 +280,12 @@ impl Grant {
     #[must_use]
     pub const fn policies(&self) -> &BTreeSet<String> {
         &self.policies
+    }
+
+    /// On what it rests besides policy.
+    #[must_use]
+    pub const fn basis(&self) -> &Basis {
+        &self.basis
     }
 
     /// Digest of the set that decided.

@@ -112,6 +112,7 @@ fn settings(config: &Config) -> Settings {
     let host = config.url.split("://").last().unwrap_or_default();
     Settings {
         session: Duration::from_secs(u64::from(config.session_hours) * 3600),
+        request: Duration::from_secs(u64::from(config.request_hours) * 3600),
         enrolment: config.enrolment,
         administrators: config.administrators.clone(),
         // otpauth labels cannot hold a colon.

@@ -21,7 +21,10 @@ use crate::signer::Signer;
 use crate::state::State;
 use crate::store::Store;
 
+pub use crate::access::OnCall;
+pub use certificates::Answer;
 pub use failure::Failure;
+pub use waiting::Wait;
 
 mod audit;
 mod certificates;
@@ -31,7 +34,10 @@ pub(crate) mod example;
 mod factor;
 mod failure;
 mod login;
+mod requests;
 mod revocation;
+mod text;
+mod waiting;
 
 /// An environment and the key that signs for it.
 #[derive(Debug)]
@@ -55,28 +61,13 @@ pub enum Enrolment {
     Ticket,
 }
 
-/// Who is on call, by configuration.
-#[derive(Clone, Debug, Default)]
-pub struct OnCall {
-    /// By user name.
-    pub users: BTreeSet<UserName>,
-    /// By group.
-    pub groups: BTreeSet<String>,
-}
-
-impl OnCall {
-    /// Whether this person is.
-    #[must_use]
-    pub fn includes(&self, actor: &Actor) -> bool {
-        self.users.contains(&actor.person().user) || !self.groups.is_disjoint(actor.groups())
-    }
-}
-
 /// What is configured rather than decided.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Length of a session.
     pub session: Duration,
+    /// How long an access request may wait for its approvals and its activation.
+    pub request: Duration,
     /// See [`Enrolment`].
     pub enrolment: Enrolment,
     /// People who enrol their first factor without a ticket, so that somebody can issue tickets.

@@ -44,6 +44,9 @@ pub struct Config {
     /// Length of a session, hours.
     #[serde(default = "session_hours")]
     pub session_hours: u32,
+    /// How long an access request waits for approvals and activation, hours.
+    #[serde(default = "request_hours")]
+    pub request_hours: u32,
     /// `ticket`: an administrator lets people enrol; `open`: whoever signs in first enrols.
     #[serde(default)]
     pub enrolment: Enrolment,
@@ -148,6 +151,10 @@ const fn session_hours() -> u32 {
     10
 }
 
+const fn request_hours() -> u32 {
+    12
+}
+
 const fn requests_per_second() -> u32 {
     200
 }
@@ -221,6 +228,12 @@ impl Config {
             return Err(format!(
                 "session_hours is {}, 1 to 168 are allowed",
                 self.session_hours
+            ));
+        }
+        if !(1..=168).contains(&self.request_hours) {
+            return Err(format!(
+                "request_hours is {}, 1 to 168 are allowed",
+                self.request_hours
             ));
         }
         if self.high_water.starts_with(&self.store) {

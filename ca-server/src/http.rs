@@ -32,6 +32,7 @@ mod observe;
 mod operation;
 mod problem;
 mod rate;
+mod requests;
 mod revocations;
 mod sessions;
 mod source;
@@ -133,6 +134,11 @@ fn routes() -> Router<Arc<Edge>> {
         .route("/v1/totp/confirm", post(totp::confirm))
         .route("/v1/totp/tickets", post(totp::ticket))
         .route("/v1/certificates", post(certificates::request))
+        .route("/v1/requests", get(requests::list))
+        .route("/v1/requests/{id}", get(requests::show))
+        .route("/v1/requests/{id}/approve", post(requests::approve))
+        .route("/v1/requests/{id}/deny", post(requests::deny))
+        .route("/v1/requests/{id}/withdraw", post(requests::withdraw))
         .route("/v1/revocations", post(revocations::revoke))
         .route("/v1/audit", get(audit::read))
         .route("/log/checkpoint", get(log::checkpoint))

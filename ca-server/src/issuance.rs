@@ -15,7 +15,7 @@ use ca_core::name::Environment;
 use ca_core::serial::Serial;
 use ca_core::time::{Timestamp, Validity, ValidityError};
 
-use crate::access::Grant;
+use crate::access::{Basis, Grant};
 use crate::environment::EnvironmentRules;
 use crate::recordable::Recordable;
 
@@ -122,6 +122,10 @@ pub fn prepare(
     let to_be_signed = draft.to_be_signed();
     let expected = expectations(&draft, &rules.profile);
     lint(&to_be_signed, &expected, now).map_err(PrepareError::Lint)?;
+    let (request, approvers) = match grant.basis() {
+        Basis::Request { number, approvers } => (Some(*number), approvers.clone()),
+        Basis::Routine | Basis::BreakGlass => (None, Vec::new()),
+    };
     let issued = CertificateIssued {
         person: grant.person().clone(),
         session: grant.session(),
@@ -135,9 +139,9 @@ pub fn prepare(
         subject_key: draft.subject_key.fingerprint(),
         valid_after: validity.valid_after(),
         valid_before: validity.valid_before(),
-        request: None,
-        approvers: Vec::new(),
-        break_glass: false,
+        request,
+        approvers,
+        break_glass: *grant.basis() == Basis::BreakGlass,
     };
     Ok(Prepared {
         to_be_signed,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ca_core::event::{Event, Refused};
+use ca_core::krl::{Statement, StatementError};
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 use ca_core::tlog::hash::Hash;
@@ -19,12 +20,13 @@ use ca_core::tlog::receipt::{Receipt, ReceiptError};
 use ca_core::tlog::tree::Batch as Tree;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::recordable::Recordable;
+use crate::recordable::{Either, Recordable};
 use crate::state::State;
 use crate::store::{Record, Store, StoreError};
 
 pub(crate) use edge::TreeReader;
 pub use key::LogKey;
+pub use news::News;
 pub use open::{OpenError, Opened, sign_checkpoint};
 pub use reading::Shown;
 pub(crate) use reading::check_opening;
@@ -32,6 +34,7 @@ pub(crate) use reading::check_opening;
 mod edge;
 mod key;
 mod load;
+mod news;
 mod open;
 mod reading;
 mod refusals;
@@ -169,6 +172,18 @@ impl<T> Recorded<T> {
     }
 }
 
+impl<A, B> Recorded<Either<A, B>> {
+    /// The one of the two that was recorded.
+    #[must_use]
+    pub fn either(self) -> Either<Recorded<A>, Recorded<B>> {
+        let place = self.place;
+        match self.value {
+            Either::This(value) => Either::This(Recorded { value, place }),
+            Either::That(value) => Either::That(Recorded { value, place }),
+        }
+    }
+}
+
 impl Place {
     fn receipt(&self) -> Result<Receipt, ReceiptError> {
         let (hashes, checkpoint) = match &self.proof {
@@ -204,6 +219,7 @@ pub struct Ledger {
     key: Arc<LogKey>,
     published: Arc<ArcSwap<Published>>,
     stopped: Arc<tokio::sync::Notify>,
+    news: News,
 }
 
 impl fmt::Debug for Ledger {
@@ -322,6 +338,21 @@ impl Ledger {
     #[must_use]
     pub fn epoch(&self) -> u32 {
         self.key.epoch()
+    }
+
+    /// What to wait on for something new.
+    #[must_use]
+    pub fn news(&self) -> News {
+        self.news.clone()
+    }
+
+    /// Signs a statement about a revocation list. Its version is that of a durable record.
+    ///
+    /// # Errors
+    ///
+    /// [`StatementError`] never happens for statements of this log.
+    pub fn sign_statement(&self, statement: &Statement) -> Result<String, StatementError> {
+        self.key.statement(statement)
     }
 
     /// Completes when the ledger has stopped for good.

@@ -11,6 +11,7 @@ mod hint;
 mod index;
 mod literal;
 mod load;
+mod missing;
 mod question;
 mod request;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use self::decide::{Decision, Denial, Reason, ask, decide};
 pub use self::error::{PolicyError, Problem};
 pub use self::hint::{Change, Hint, hints};
 pub use self::load::PolicyInfo;
+pub use self::missing::{Missing, approvals_missing};
 pub use self::question::{Action, Approval, Facts, On, Person, Question, SecondFactor};
 
 /// File name of the schema in a policy folder.

@@ -13,6 +13,31 @@ pub trait Recordable: Send + 'static {
     }
 }
 
+/// A decision that may come out one way or another.
+#[derive(Clone, Debug)]
+pub enum Either<A, B> {
+    /// One way.
+    This(A),
+    /// The other.
+    That(B),
+}
+
+impl<A: Recordable, B: Recordable> Recordable for Either<A, B> {
+    fn event(&self) -> Event {
+        match self {
+            Self::This(value) => value.event(),
+            Self::That(value) => value.event(),
+        }
+    }
+
+    fn precertificate(&self) -> Option<&[u8]> {
+        match self {
+            Self::This(value) => value.precertificate(),
+            Self::That(value) => value.precertificate(),
+        }
+    }
+}
+
 impl Recordable for Event {
     fn event(&self) -> Event {
         self.clone()

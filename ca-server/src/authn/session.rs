@@ -20,6 +20,7 @@ pub struct Actor {
     mfa_age: Duration,
     second_factor: SecondFactor,
     token_bound: bool,
+    break_glass: bool,
 }
 
 /// The token opens no session that is open now.
@@ -41,6 +42,7 @@ pub fn actor(state: &State, session: Digest, now: Timestamp) -> Result<Actor, No
         mfa_age: now.since(open.opened),
         second_factor: open.second_factor,
         token_bound: open.token_bound,
+        break_glass: open.break_glass,
     })
 }
 
@@ -73,6 +75,12 @@ impl Actor {
     #[must_use]
     pub const fn second_factor(&self) -> SecondFactor {
         self.second_factor
+    }
+
+    /// Whether they signed in with a break-glass key, for an emergency only.
+    #[must_use]
+    pub const fn is_break_glass(&self) -> bool {
+        self.break_glass
     }
 
     /// Whether the ID token was bound to the client's key.

@@ -1,34 +1,40 @@
 //! The main job: from a wish to a certificate, recorded before it is signed.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ca_core::api::{self, IssuedCertificate, PolicyReason, RequestCertificate};
-use ca_core::digest::Digest;
 use ca_core::event::Attempt;
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::login::random;
-use super::{Ca, Caller, Failure, Signing, actor_or_refuse, refused};
-use crate::access::{self, Denied};
-use crate::authn::session::Actor;
-use crate::issuance::{self, Certificate, Prepared};
-use crate::ledger::{CommitError, Recorded, Refusal, Turn};
+use super::waiting::Wait;
+use super::{Ca, Caller, Failure, actor_or_refuse};
+use crate::access::Denied;
+use crate::issuance::{Certificate, Prepared};
+use crate::ledger::{CommitError, Recorded, Refusal};
 use crate::policy::{self, PolicySet};
-use crate::state::State;
+use crate::recordable::Either;
 
-use wish::Parsed;
-
-mod wish;
+pub(super) mod decide;
+pub(super) mod wish;
 
 /// Searches for hints at once.
 static HINTING: Semaphore = Semaphore::const_new(2);
 /// Longest wait for a place among them; then the denial is told without hints.
 const HINT_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// What came of asking for a certificate.
+#[derive(Debug)]
+pub enum Answer {
+    /// The certificate.
+    Issued(Box<IssuedCertificate>),
+    /// An access request that waits for others, or for its time.
+    Waits(Box<api::AccessRequest>),
+}
 
 /// Why no new certificate was recorded.
 #[derive(Debug)]
@@ -37,6 +43,8 @@ enum NotRecorded {
     Answered(Serial),
     /// Policy said no; hints are still to be computed.
     Denied(Box<Denied>),
+    /// The same is asked for in this open access request.
+    Waits(u64),
     /// Anything else.
     Failed(Failure),
 }
@@ -51,7 +59,8 @@ impl From<Refusal<Failure>> for Refusal<NotRecorded> {
 }
 
 impl Ca {
-    /// Decides, records, signs, checks. The same request again gives the same certificate.
+    /// Decides, records, signs, checks. The same request again gives the same certificate, or the
+    /// same access request.
     ///
     /// # Errors
     ///
@@ -60,7 +69,7 @@ impl Ca {
         self: Arc<Self>,
         caller: Caller,
         body: RequestCertificate,
-    ) -> Result<IssuedCertificate, Failure> {
+    ) -> Result<Answer, Failure> {
         let policies = self.policies.current();
         let (ca, nonce) = (Arc::clone(&self), random()?);
         let set = Arc::clone(&policies);
@@ -68,12 +77,16 @@ impl Ca {
             let actor = actor_or_refuse(state, turn, caller, Attempt::Certificate)?;
             let parsed = ca
                 .parse(&body, caller.source)
-                .map_err(|failure| refuse_wish(&actor, failure, caller.source))?;
-            decide(&ca, (state, turn), &actor, &set, (parsed, nonce))
+                .map_err(|failure| decide::refuse_wish(&actor, failure, caller.source))?;
+            decide::decide(&ca, (state, turn), &actor, &set, (parsed, nonce))
         });
-        let recorded = match committed.await {
-            Ok(recorded) => recorded,
+        let recorded = match committed.await.map(Recorded::either) {
+            Ok(Either::This(recorded)) => recorded,
+            Ok(Either::That(opened)) => return self.waits(caller, opened.index()).await,
             Err(CommitError::Refused(NotRecorded::Answered(serial))) => self.recall(serial).await?,
+            Err(CommitError::Refused(NotRecorded::Waits(index))) => {
+                return self.waits(caller, index).await;
+            }
             Err(CommitError::Refused(NotRecorded::Denied(denied))) => {
                 return Err(self.denied(policies, *denied).await);
             }
@@ -82,11 +95,17 @@ impl Ca {
             Err(CommitError::Stopped) => return Err(Failure::Stopped),
         };
         let certificate = self.sign(&recorded).await?;
-        self.answer(&recorded, &certificate)
+        let issued = self.answer(&recorded, &certificate)?;
+        Ok(Answer::Issued(Box::new(issued)))
+    }
+
+    async fn waits(self: Arc<Self>, caller: Caller, index: u64) -> Result<Answer, Failure> {
+        let request = self.request(caller, index, Wait::default()).await?;
+        Ok(Answer::Waits(Box::new(request)))
     }
 
     /// Signs what was recorded and checks the product. A wrong product stops this key for good.
-    async fn sign(&self, recorded: &Recorded<Prepared>) -> Result<Certificate, Failure> {
+    pub(super) async fn sign(&self, recorded: &Recorded<Prepared>) -> Result<Certificate, Failure> {
         let signing = self
             .environments
             .get(recorded.get().environment())
@@ -108,7 +127,7 @@ impl Ca {
             })
     }
 
-    async fn recall(&self, serial: Serial) -> Result<Recorded<Prepared>, Failure> {
+    pub(super) async fn recall(&self, serial: Serial) -> Result<Recorded<Prepared>, Failure> {
         let ledger = self.ledger.clone();
         let recalled = tokio::task::spawn_blocking(move || ledger.recall(serial.index())).await;
         recalled
@@ -116,7 +135,7 @@ impl Ca {
             .map_err(|error| Failure::Internal(error.to_string()))
     }
 
-    fn answer(
+    pub(super) fn answer(
         &self,
         recorded: &Recorded<Prepared>,
         certificate: &Certificate,
@@ -142,7 +161,7 @@ impl Ca {
     /// Reasons and hints in words. Hints cost some dozens of evaluations for each login name, so
     /// they are computed here and not while everybody waits for the ledger, on few threads at once
     /// and not at all in a crowd: being denied must not be a way to keep the machine busy.
-    async fn denied(&self, policies: Arc<PolicySet>, denied: Denied) -> Failure {
+    pub(super) async fn denied(&self, policies: Arc<PolicySet>, denied: Denied) -> Failure {
         let Denied {
             denial, question, ..
         } = denied;
@@ -162,95 +181,6 @@ impl Ca {
             reasons: denial.reasons.iter().map(reason).collect(),
             hints: hints.iter().map(hint).collect(),
         }
-    }
-}
-
-/// The decision, on one state: answered before, given back, denied, or prepared.
-fn decide(
-    ca: &Ca,
-    (state, turn): (&State, Turn),
-    actor: &Actor,
-    policies: &PolicySet,
-    (parsed, nonce): (Parsed<'_>, [u8; 32]),
-) -> Result<Prepared, Refusal<NotRecorded>> {
-    let Parsed {
-        signing,
-        wish,
-        subject_key,
-        request_id,
-        request_digest,
-    } = parsed;
-    let Signing { rules, .. } = signing;
-    let source = wish.source;
-    let subject = &actor.person().subject;
-    if let Some(answered) = state.answered(subject, &request_id, turn.now()) {
-        let serial = Serial::try_from(answered.serial).ok();
-        let same = answered.digest == request_digest && !state.is_revoked(answered.serial);
-        return Err(match serial.filter(|_| same) {
-            Some(serial) => Refusal {
-                why: NotRecorded::Answered(serial),
-                record: None,
-            },
-            None => refuse_wish(actor, Failure::RequestIdReused, source).into(),
-        });
-    }
-    let on_call = ca.settings.on_call.includes(actor);
-    let grant = access::grant(actor, wish, (rules, policies), on_call, turn.now())
-        .map_err(|denied| refuse_denied(actor, policies, denied, source))?;
-    let particulars = issuance::Particulars {
-        subject_key,
-        request_id,
-        request_digest,
-        nonce,
-    };
-    issuance::prepare(grant, particulars, rules, turn.serial(), turn.now()).map_err(|error| {
-        tracing::error!(%error, "a granted certificate breaks a rule");
-        refuse_wish(actor, Failure::Internal(error.to_string()), source).into()
-    })
-}
-
-/// A refusal of somebody known that policy was not asked about.
-fn refuse_wish(actor: &Actor, failure: Failure, source: IpAddr) -> Refusal<Failure> {
-    let code = match failure {
-        Failure::RequestIdReused => "request-id-reused",
-        Failure::Invalid { .. } => "invalid-request",
-        _ => "not-issued",
-    };
-    let mut record = refused(Attempt::Certificate, code, &failure, source);
-    record.person = Some(actor.person().clone());
-    Refusal {
-        why: failure,
-        record: Some(Box::new(record)),
-    }
-}
-
-fn refuse_denied(
-    actor: &Actor,
-    policies: &PolicySet,
-    denied: Box<Denied>,
-    source: IpAddr,
-) -> Refusal<NotRecorded> {
-    let reasons = &denied.denial.reasons;
-    let sentences: Vec<&str> = reasons
-        .iter()
-        .map(|reason| reason.sentence.as_str())
-        .collect();
-    let mut record = refused(
-        Attempt::Certificate,
-        "denied",
-        &sentences.join("; "),
-        source,
-    );
-    record.person = Some(actor.person().clone());
-    record.asked = Some(denied.asked.clone());
-    record.policies = reasons
-        .iter()
-        .filter_map(|reason| reason.policy.clone())
-        .collect();
-    record.policy_digest = Some(Digest::from_bytes(policies.digest()));
-    Refusal {
-        why: NotRecorded::Denied(denied),
-        record: Some(Box::new(record)),
     }
 }
 

@@ -167,7 +167,7 @@ impl Ca {
         let on_call = Arc::clone(&self.settings.on_call);
         let issued = self.ledger.commit(move |state, turn| {
             let actor = actor_or_refuse(state, turn, caller, Attempt::Ticket)?;
-            let on_call = on_call.includes(&actor);
+            let on_call = on_call.has(&actor);
             let question = Question {
                 who: access::who(&actor),
                 action: Action::Administer,

@@ -75,6 +75,7 @@ impl Example {
             environments: environments.into(),
             settings: Settings {
                 session: Duration::from_secs(36_000),
+                request: Duration::from_secs(43_200),
                 enrolment: Enrolment::Open,
                 administrators: BTreeSet::new(),
                 totp_issuer: "jit-ssh".to_owned(),

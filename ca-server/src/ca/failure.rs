@@ -2,6 +2,8 @@
 
 use ca_core::api::{Hint, PolicyReason};
 
+use ca_core::time::Timestamp;
+
 use crate::ledger::CommitError;
 
 /// Why a use case did nothing for its caller.
@@ -21,6 +23,9 @@ pub enum Failure {
         /// The nearest things allowed.
         hints: Vec<Hint>,
     },
+    /// The person or the environment is frozen.
+    #[error("frozen: {0}")]
+    Frozen(String),
     /// A bug or a broken part. The detail is for the operator's trace only.
     #[error("internal: {0}")]
     Internal(String),
@@ -38,9 +43,18 @@ pub enum Failure {
     /// No such thing.
     #[error("not found: {0}")]
     NotFound(&'static str),
+    /// Its time has not come.
+    #[error("not before {0}")]
+    NotYet(Timestamp),
     /// The identity provider cannot be reached.
     #[error("the identity provider cannot be reached")]
     ProviderUnavailable,
+    /// The access request is another than the caller takes it for.
+    #[error("{0}")]
+    RequestChanged(String),
+    /// The access request is over.
+    #[error("{0}")]
+    RequestClosed(String),
     /// The request id names another wish, or one that was given back.
     #[error("the request id was used before")]
     RequestIdReused,

@@ -48,7 +48,7 @@ impl Ca {
                     on: On::Environment(environment),
                     facts: Facts {
                         holder: Some(holder.subject.clone()),
-                        ..access::facts(&actor, caller.source, on_call.includes(&actor), turn.now())
+                        ..access::facts(&actor, caller.source, on_call.has(&actor), turn.now())
                     },
                 };
                 let attempt = (Attempt::Revocation, &actor, caller);

@@ -152,6 +152,7 @@ pub fn plan(
         seal_key: "keys/seal.key".into(),
         reserve_bytes: 64 * 1024 * 1024,
         session_hours: 10,
+        request_hours: 12,
         enrolment: Enrolment::default(),
         administrators: BTreeSet::new(),
         requests_per_second: 200,

@@ -101,8 +101,15 @@ const fn outcome_label<T>(outcome: &Result<T, Failure>) -> &'static str {
     match outcome {
         Ok(_) => "ok",
         Err(Failure::Busy(_)) => "busy",
-        Err(Failure::Denied { .. }) => "denied",
-        Err(Failure::Invalid { .. } | Failure::NotFound(_) | Failure::RequestIdReused) => "invalid",
+        Err(Failure::Denied { .. } | Failure::Frozen(_)) => "denied",
+        Err(
+            Failure::Invalid { .. }
+            | Failure::NotFound(_)
+            | Failure::NotYet(_)
+            | Failure::RequestChanged(_)
+            | Failure::RequestClosed(_)
+            | Failure::RequestIdReused,
+        ) => "invalid",
         Err(Failure::LoginRefused | Failure::TotpNotEnrolled | Failure::TotpRequired) => "refused",
         Err(Failure::SessionRequired) => "no-session",
         Err(Failure::TooManyAttempts { .. }) => "locked",

@@ -141,6 +141,7 @@ fn of_failure(failure: Failure) -> Problem {
             hints,
             ..bare(Type::Denied)
         },
+        Failure::Frozen(detail) => described(Type::Frozen, None, detail),
         Failure::Internal(detail) => {
             tracing::error!(detail, "a use case failed inside");
             bare(Type::Internal)
@@ -150,7 +151,10 @@ fn of_failure(failure: Failure) -> Problem {
         }
         Failure::LoginRefused => bare(Type::LoginRefused),
         Failure::NotFound(what) => described(Type::NotFound, None, format!("no such {what}")),
+        Failure::NotYet(time) => described(Type::NotYet, None, format!("not before {time}")),
         Failure::ProviderUnavailable => retry(Type::ProviderUnavailable, RETRY_SECONDS_AWAY),
+        Failure::RequestChanged(detail) => described(Type::RequestChanged, None, detail),
+        Failure::RequestClosed(detail) => described(Type::RequestClosed, None, detail),
         Failure::RequestIdReused => Problem {
             field: Some("request_id".to_owned()),
             ..bare(Type::RequestIdReused)

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use ca_core::krl::{Statement, StatementError};
 use ca_core::time::Timestamp;
 use ca_core::tlog::checkpoint::{Checkpoint, CheckpointError};
 use ca_core::tlog::hash::Hash;
@@ -70,6 +71,11 @@ impl LogKey {
     /// [`CheckpointError::Tree`] for a size beyond any log.
     pub(super) fn checkpoint(&self, size: u64, root: Hash) -> Result<String, CheckpointError> {
         Ok(Checkpoint::new(self.origin.clone(), size, root)?.sign(&self.signing))
+    }
+
+    /// The signed statement on a revocation list of this log.
+    pub(super) fn statement(&self, statement: &Statement) -> Result<String, StatementError> {
+        statement.sign(&self.signing)
     }
 
     /// A head whose MAC is ours.

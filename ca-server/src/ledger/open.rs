@@ -12,7 +12,7 @@ use super::edge::Edge;
 use super::load::{Loaded, load, load_tree};
 use super::refusals::Refusals;
 use super::sequencer::Sequencer;
-use super::{Ledger, LogKey, Published, QUEUE_MAX};
+use super::{Ledger, LogKey, Published, QUEUE_MAX, news};
 use crate::clock::Clock;
 use crate::high_water::{HighWater, HighWaterError};
 use crate::state::State;
@@ -267,7 +267,9 @@ fn start(
     let key = Arc::new(key);
     let (queue, jobs) = mpsc::channel(QUEUE_MAX);
     let stopped = Arc::new(tokio::sync::Notify::new());
+    let (teller, news) = news::channel(&loaded.state);
     let sequencer = Sequencer {
+        teller,
         store: Arc::clone(&store),
         key: Arc::clone(&key),
         clock,
@@ -294,6 +296,7 @@ fn start(
             key,
             published,
             stopped,
+            news,
         },
         sequencer,
     })

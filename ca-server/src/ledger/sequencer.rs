@@ -10,6 +10,7 @@ use ca_core::tlog::leaf::{self, Leaf, NO_SUBJECT};
 use ca_core::tlog::tree::{Batch as Tree, Peaks};
 use tokio::sync::mpsc;
 
+use super::news::Teller;
 use super::refusals::Refusals;
 use super::{
     BATCH_MAX, Committed, Decided, Entry, Job, LogKey, Outcome, Place, Proof, Published, Turn,
@@ -34,6 +35,7 @@ pub(super) struct Sequencer {
     pub(super) edge: Edge,
     pub(super) snapshot_size: u64,
     pub(super) refusals: Refusals,
+    pub(super) teller: Teller,
 }
 
 /// A batch while it is put together.
@@ -239,6 +241,7 @@ impl Sequencer {
             edge: self.edge.clone(),
             checkpoint: Arc::clone(&checkpoint),
         }));
+        self.teller.tell(&self.state);
         metrics::histogram!("ca_ledger_batch_records").record(size_of_batch(&hashes));
         Ok((Committed { tree, checkpoint }, leaves))
     }

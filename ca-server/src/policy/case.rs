@@ -231,6 +231,7 @@ impl Case {
                 ticket: self.ticket.clone(),
                 on_call: self.on_call,
                 holder: self.holder.as_ref().map(subject).transpose()?,
+                unreviewed: 0,
             },
         })
     }

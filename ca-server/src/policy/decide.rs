@@ -47,6 +47,19 @@ pub struct Reason {
 }
 
 impl Denial {
+    /// A denial that no policy made.
+    #[must_use]
+    pub fn because(sentence: &str) -> Self {
+        Self {
+            reasons: vec![Reason {
+                policy: None,
+                principal: None,
+                sentence: sentence.to_owned(),
+            }],
+            hints: Vec::new(),
+        }
+    }
+
     /// How many approvers in all, and from which groups, where approvals alone are missing: then
     /// the question can wait as a request instead of being refused.
     #[must_use]
@@ -182,12 +195,5 @@ fn nobody_permits(question: &Question, principal: Option<Principal>) -> Reason {
 }
 
 fn deny(sentence: &str) -> Decision {
-    Decision::Deny(Denial {
-        reasons: vec![Reason {
-            policy: None,
-            principal: None,
-            sentence: sentence.to_owned(),
-        }],
-        hints: Vec::new(),
-    })
+    Decision::Deny(Denial::because(sentence))
 }

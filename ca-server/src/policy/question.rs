@@ -198,6 +198,8 @@ pub struct Facts {
     pub on_call: bool,
     /// Whose request, grant or emergency access this is about (approve, review, revoke).
     pub holder: Option<Subject>,
+    /// Emergencies of this person that nobody has judged yet.
+    pub unreviewed: u64,
 }
 
 /// One question to policy.

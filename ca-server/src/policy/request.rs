@@ -288,6 +288,7 @@ fn specimen(action: Action) -> Result<Question, AskError> {
             ticket: Some("T-1".to_owned()),
             on_call: true,
             holder: Some(holder),
+            unreviewed: 0,
         },
     })
 }

@@ -13,11 +13,10 @@ use ca_core::certificate::subject_key::SubjectKey;
 use ca_core::digest::Digest;
 use ca_core::name::Principal;
 
+use super::super::text::{REASON_BYTES_MAX, line};
 use super::super::{Ca, Failure, Signing};
 use crate::access::Wish;
 
-/// Longest reason, bytes.
-const REASON_BYTES_MAX: usize = 512;
 /// Longest ticket, bytes.
 const TICKET_BYTES_MAX: usize = 64;
 /// Shortest window, seconds.
@@ -30,6 +29,7 @@ pub(super) struct Parsed<'a> {
     pub(super) subject_key: SubjectKey,
     pub(super) request_id: String,
     pub(super) request_digest: Digest,
+    pub(super) access_request: Option<u64>,
 }
 
 impl Ca {
@@ -80,13 +80,15 @@ impl Ca {
                 principals: principals(body, &rules.default_principals)?,
                 duration: duration(body, signing)?,
                 options,
-                reason: text("reason", body.reason.as_deref(), REASON_BYTES_MAX)?,
-                ticket: text("ticket", body.ticket.as_deref(), TICKET_BYTES_MAX)?,
+                reason: line("reason", body.reason.as_deref(), REASON_BYTES_MAX)?,
+                ticket: line("ticket", body.ticket.as_deref(), TICKET_BYTES_MAX)?,
+                not_before: body.not_before,
                 source,
             },
             subject_key,
             request_id: request_id(&body.request_id)?,
             request_digest: request_digest(body)?,
+            access_request: body.access_request,
         })
     }
 }
@@ -118,28 +120,6 @@ fn duration(body: &RequestCertificate, signing: &Signing) -> Result<Duration, Fa
         rules.name
     );
     Err(invalid("duration_seconds", &detail))
-}
-
-/// A line for people: no control characters, so that it cannot forge lines where it is shown.
-fn text(
-    field: &'static str,
-    given: Option<&str>,
-    bytes_max: usize,
-) -> Result<Option<String>, Failure> {
-    let Some(given) = given.map(str::trim).filter(|given| !given.is_empty()) else {
-        return Ok(None);
-    };
-    if given.len() > bytes_max {
-        let detail = format!(
-            "{} bytes long, at most {bytes_max} are allowed",
-            given.len()
-        );
-        return Err(invalid(field, &detail));
-    }
-    if given.chars().any(char::is_control) {
-        return Err(invalid(field, &"control characters are not allowed"));
-    }
-    Ok(Some(given.to_owned()))
 }
 
 fn request_id(given: &str) -> Result<String, Failure> {

@@ -210,6 +210,7 @@ impl Explain {
                 ticket: self.ticket.clone(),
                 on_call: self.on_call,
                 holder: holder.transpose()?,
+                unreviewed: 0,
             },
         })
     }
