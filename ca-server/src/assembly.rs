@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use ca_core::name::Environment;
 
-use crate::ca::{Ca, OnCall, Settings, Signing};
+use crate::ca::{Ca, Challenges, OnCall, Settings, Signing};
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig, KeyConfig};
 use crate::environment::EnvironmentRules;
@@ -98,6 +98,7 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         providers,
         policies,
         environments,
+        challenges: Challenges::default(),
         settings: settings(config),
         clock,
     });

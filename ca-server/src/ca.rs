@@ -23,18 +23,24 @@ use crate::store::Store;
 
 pub use crate::access::OnCall;
 pub use certificates::Answer;
+pub use challenges::Challenges;
 pub use failure::Failure;
+pub use freezing::Switch;
 pub use waiting::Wait;
 
 mod audit;
+mod break_glass;
 mod certificates;
+mod challenges;
 mod enrolment;
 #[cfg(test)]
 pub(crate) mod example;
 mod factor;
 mod failure;
+mod freezing;
 mod login;
 mod requests;
+mod reviews;
 mod revocation;
 mod text;
 mod waiting;
@@ -93,6 +99,8 @@ pub struct Ca {
     pub policies: PolicyFiles,
     /// By name.
     pub environments: BTreeMap<Environment, Signing>,
+    /// Texts that break-glass keys may sign now.
+    pub challenges: Challenges,
     /// The rest.
     pub settings: Settings,
     /// For checks outside a commit.

@@ -38,7 +38,7 @@ pub enum Answer {
 
 /// Why no new certificate was recorded.
 #[derive(Debug)]
-enum NotRecorded {
+pub(super) enum NotRecorded {
     /// The same request was answered with this certificate before.
     Answered(Serial),
     /// Policy said no; hints are still to be computed.

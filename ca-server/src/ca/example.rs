@@ -73,6 +73,7 @@ impl Example {
             )
             .unwrap(),
             environments: environments.into(),
+            challenges: super::Challenges::default(),
             settings: Settings {
                 session: Duration::from_secs(36_000),
                 request: Duration::from_secs(43_200),

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ca_core::api::{self, OpenSession};
 use ca_core::digest::Digest;
-use ca_core::event::{Attempt, Event, SessionClosed, SessionOpened};
+use ca_core::event::{Attempt, Event, Refused, SessionClosed, SessionOpened};
 use ca_core::time::Timestamp;
 use zeroize::Zeroizing;
 
@@ -156,15 +156,21 @@ impl Ca {
             IdentifyError::Token(_) => Failure::LoginRefused,
             IdentifyError::Unreachable => Failure::ProviderUnavailable,
         };
-        let record = Some(Box::new(refused(attempt, error.code(), &error, source)));
-        let refusal = Refusal { why, record };
-        match self
-            .ledger
-            .commit(move |_, _| Err::<Event, _>(refusal))
-            .await
-        {
-            Err(error) => Err(error.into()),
-            Ok(_) => Err(Failure::LoginRefused),
+        let record = refused(attempt, error.code(), &error, source);
+        Err(self.record_refusal(record, why).await)
+    }
+
+    /// Records a refusal that no state had to be asked for. What the caller is told: `why`, or that
+    /// nothing could be recorded.
+    pub(super) async fn record_refusal(&self, record: Refused, why: Failure) -> Failure {
+        let refusal = Refusal {
+            why,
+            record: Some(Box::new(record)),
+        };
+        let refused = self.ledger.commit(move |_, _| Err::<Event, _>(refusal));
+        match refused.await {
+            Err(error) => error.into(),
+            Ok(_) => Failure::LoginRefused,
         }
     }
 }

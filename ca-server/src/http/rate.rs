@@ -111,7 +111,7 @@ pub(super) fn block(address: IpAddr) -> IpAddr {
 pub(super) async fn limit(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let signs_in = request.method() == Method::POST
-        && (path.starts_with("/v1/sessions") || path.starts_with("/v1/totp"));
+        && (SIGN_IN.iter().any(|prefix| path.starts_with(prefix)));
     let limiter = if signs_in {
         &edge.limits.sign_in
     } else {
