@@ -139,6 +139,7 @@ pub fn facts(actor: &Actor, source: IpAddr, on_call: bool, now: Timestamp) -> Fa
         reason: None,
         ticket: None,
         on_call,
+        unreviewed: 0,
         holder: None,
     }
 }
