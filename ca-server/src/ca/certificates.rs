@@ -205,6 +205,12 @@ fn hint(hint: &policy::Hint) -> api::Hint {
             principal: principal.clone(),
         },
         Change::Reason => api::HintChange::Reason,
+        Change::Requirement {
+            sentence, people, ..
+        } => api::HintChange::Requirement {
+            count: u32::try_from(people.len()).unwrap_or(u32::MAX),
+            sentence: sentence.clone(),
+        },
         Change::ShorterDuration { seconds_max } => api::HintChange::ShorterDuration {
             seconds_max: *seconds_max,
         },

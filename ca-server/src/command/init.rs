@@ -12,7 +12,7 @@ use crate::authn::IssuerConfig;
 use crate::ca::Enrolment;
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig, FILE_NAME, KeyConfig, LogConfig, OnCallConfig};
-use crate::policy::{EXAMPLES, SCHEMA_NAME};
+use crate::policy::{EXAMPLES, REQUIREMENTS_NAME, SCHEMA_NAME};
 use crate::seal::SealKey;
 use crate::{assembly, key_file};
 
@@ -245,11 +245,12 @@ fn write_all(dir: &Path, config: &Config) -> anyhow::Result<()> {
     }
     for (path, text) in EXAMPLES {
         let text = match path {
-            SCHEMA_NAME => text.to_owned(),
+            SCHEMA_NAME | REQUIREMENTS_NAME => text.to_owned(),
             _ => without_others(text, &config.environments),
         };
         // A file without a policy, or without a case, would be refused later on.
-        if path == SCHEMA_NAME || text.contains("@id(") || text.contains("[[case]]") {
+        let always = [SCHEMA_NAME, REQUIREMENTS_NAME].contains(&path);
+        if always || text.contains("@id(") || text.contains("[[case]]") {
             std::fs::write(dir.join("policies").join(path), text)?;
         }
     }
