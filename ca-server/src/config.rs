@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ca_core::certificate::principals::Principals;
 use ca_core::certificate::profile::Profile;
 use ca_core::name::{Environment, Principal, UserName};
+use ca_core::serial::Serial;
 use ca_core::tlog::note::KeyName;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -76,7 +77,7 @@ pub struct Config {
 pub struct LogConfig {
     /// Its name, scheme-less, never used for another log: `ca.example.com/2026a`.
     pub origin: KeyName,
-    /// Upper part of serials: 1 to 8388607, larger than that of any log before.
+    /// Upper part of serials: 1 to 8388606, larger than that of any log before.
     pub epoch: u32,
     /// Its Ed25519 key (OpenSSH file, mode 0600).
     pub key: PathBuf,
@@ -211,6 +212,14 @@ impl Config {
         Ok(config)
     }
 
+    /// Where the public half of an environment's offline break-glass key is, if one was sealed:
+    /// `NAME.break-glass.pub` beside the key that seals TOTP seeds.
+    #[must_use]
+    pub fn break_glass_key(&self, name: &Environment) -> PathBuf {
+        self.seal_key
+            .with_file_name(format!("{name}.break-glass.pub"))
+    }
+
     fn check(&self) -> Result<(), String> {
         if self.issuers.is_empty() {
             return Err("at least one [[issuers]] is needed".to_owned());
@@ -218,9 +227,9 @@ impl Config {
         if self.environments.is_empty() {
             return Err("at least one [environments.NAME] is needed".to_owned());
         }
-        if !(1..1 << 23).contains(&self.log.epoch) {
+        if !(1..Serial::OFFLINE_EPOCH).contains(&self.log.epoch) {
             return Err(format!(
-                "log.epoch is {}, 1 to 8388607 are allowed",
+                "log.epoch is {}, 1 to 8388606 are allowed",
                 self.log.epoch
             ));
         }

@@ -14,6 +14,7 @@ pub mod high_water;
 pub mod ledger;
 pub mod store;
 // adapters
+pub mod break_glass_keys;
 pub mod identity;
 pub mod key_file;
 pub mod policy_files;

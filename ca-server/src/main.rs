@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use ca_server::command::audit::AuditCommand;
+use ca_server::command::break_glass::BreakGlassCommand;
 use ca_server::command::init::Init;
 use ca_server::command::place::{Place, UsageError, told_once};
 use ca_server::command::policy::{EXIT_USAGE, PolicyCommand, PolicySetting};
@@ -30,6 +31,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Audit(Box<AuditCommand>),
+    BreakGlass(Box<BreakGlassCommand>),
     Dev(Dev),
     Init(Init),
     Policy(Box<PolicyCommand>),
@@ -73,6 +75,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         anyhow::bail!("another TLS provider is installed already");
     }
     match verb {
+        Verb::BreakGlass(command) => command.run().map(|()| ExitCode::SUCCESS),
         Verb::Audit(command) => Ok(ExitCode::from(command.run()?)),
         Verb::Dev(dev) => ended(runtime()?.block_on(dev.run())?),
         Verb::Init(init) => init.run().map(|()| ExitCode::SUCCESS),

@@ -127,6 +127,7 @@ impl Template {
             nonce: *Digest::of(&turn.index().to_be_bytes()).as_bytes(),
             subject_key: self.subject_key.clone(),
             serial,
+            mark: ca_core::certificate::key_id::Mark::Ordinary,
             user: self.person.user.clone(),
             environment: self.environment.clone(),
             principals: self.config.default_principals.clone(),

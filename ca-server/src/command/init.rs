@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use ca_core::name::{Environment, UserName};
+use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 use clap::Args;
 
@@ -43,7 +44,7 @@ pub struct Init {
     #[arg(long = "administrator", value_name = "USER")]
     pub administrators: Vec<UserName>,
     /// Upper part of serials. When CA keys of an earlier log are copied over: larger than its.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..1 << 23))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..Serial::OFFLINE_EPOCH.into()))]
     pub epoch: u32,
 }
 

@@ -73,6 +73,7 @@ fn issue(turn: Turn, seed: u8, bend: impl FnOnce(&mut CertificateIssued)) -> Iss
         nonce: [7; 32],
         subject_key: SubjectKey::from_blob(&key_blob(9)).unwrap(),
         serial,
+        mark: ca_core::certificate::key_id::Mark::Ordinary,
         user: user.parse().unwrap(),
         environment: "prod".parse().unwrap(),
         principals: Principals::new(vec![name.parse().unwrap()]).unwrap(),
