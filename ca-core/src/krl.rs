@@ -1,6 +1,6 @@
 //! OpenSSH key revocation lists, written and read (PROTOCOL.krl), and the log key's word on them.
 //!
-//! [`write`] makes what every sshd since 6.2 accepts; [`Krl`] reads what sshd of OpenSSH 9.2 reads
+//! [`write()`] makes what sshd of OpenSSH 9.2 and later accepts; [`Krl`] reads what sshd of 9.2 reads
 //! and gives the same verdicts. Neither asks whether a list is new enough or whose it is: the
 //! [`Statement`] beside it says that.
 
