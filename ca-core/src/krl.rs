@@ -38,7 +38,7 @@ const CERTIFICATES: u8 = 1;
 const EXPLICIT_KEYS: u8 = 2;
 /// Section: SHA-1 of plain public keys.
 const SHA1_KEYS: u8 = 3;
-/// Section: a signature. `ssh-keygen` never makes one, and 9.2 does not accept any.
+/// Section: a signature. `ssh-keygen` never makes one; later versions do not look at it.
 const SIGNATURE: u8 = 4;
 /// Section: SHA-256 of plain public keys.
 const SHA256_KEYS: u8 = 5;

@@ -5,6 +5,7 @@ use super::super::{
     CERTIFICATES, EXPLICIT_KEYS, KEY_IDS, Krl, KrlError, SERIAL_BITMAP, SERIAL_LIST, SERIAL_RANGE,
     SHA1_KEYS, SHA256_KEYS, SIGNATURE, SerialRangeError, Serials, write,
 };
+use crate::certificate::authority_key::ed25519_signature_blob;
 use crate::certificate::example::{RawFields, authority, sign};
 use crate::wire::string;
 
@@ -128,6 +129,18 @@ fn sections_that_openssh_9_2_does_not_know_are_refused_by_both() {
             KrlError::Truncated,
         ),
     ]);
+}
+
+#[test]
+fn a_good_signature_inside_a_list_is_refused_here_though_openssh_9_2_takes_it() {
+    use ed25519_dalek::Signer as _;
+    let mut bytes = with_certificates(&[(SERIAL_LIST, numbers(&[1]))]);
+    bytes.extend(section(SIGNATURE, key_of(&authority()).blob()));
+    let signature = ed25519_signature_blob(&authority().sign(&bytes).to_bytes());
+    bytes.extend(string(&signature));
+    assert_eq!(Krl::read(&bytes), Err(KrlError::Signature));
+    let theirs = openssh_revokes(&bytes, &authority(), &[Probe::serial(1)]);
+    assert_eq!(theirs, Ok(vec![true]));
 }
 
 #[test]
