@@ -158,7 +158,9 @@ impl Ca {
                 issued.serial == serial && issued.asked.environment == environment
             }
             // Erased: it was there.
-            None => records.first().is_some_and(|record| record.opening.is_none()),
+            None => records
+                .first()
+                .is_some_and(|record| record.opening.is_none()),
             Some(_) => false,
         })
     }

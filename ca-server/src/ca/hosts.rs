@@ -118,14 +118,14 @@ impl Ca {
         let digest = Digest::of(credential.as_bytes());
         let public_key = key.to_string();
         let enrolled = self.ledger.commit(move |state, turn| {
-            let refuse = |code: &str| Refusal {
+            let refuse = |code: &str| Refusal::<Failure> {
                 why: Failure::LoginRefused,
                 record: Some(Box::new(refused(Attempt::Host, code, &"joining", source))),
             };
             let good = state.join_token(&token, turn.now());
             let good = good.ok_or_else(|| refuse("join-token-unknown"))?;
             signed.map_err(|_| refuse("host-signature-wrong"))?;
-            Ok(Event::HostEnrolled(Box::new(HostEnrolled {
+            Ok::<_, Refusal<Failure>>(Event::HostEnrolled(Box::new(HostEnrolled {
                 host: turn.index(),
                 environment: good.environment.clone(),
                 names: good.names.clone(),
@@ -136,7 +136,7 @@ impl Ca {
             })))
         });
         let (host, recorded) = {
-            let recorded = enrolled.await.map_err(Failure::from)?;
+            let recorded = enrolled.await?;
             (recorded.index(), recorded.into_inner())
         };
         let Event::HostEnrolled(recorded) = recorded else {
@@ -176,10 +176,7 @@ impl Ca {
     }
 
     /// The host that calls, and its environment; noted as seen.
-    pub(super) async fn calling_host(
-        &self,
-        caller: Caller,
-    ) -> Result<(u64, Environment), Failure> {
+    pub(super) async fn calling_host(&self, caller: Caller) -> Result<(u64, Environment), Failure> {
         let look = move |state: &State, _| {
             let (number, host) = state.host_of_credential(&caller.session)?;
             Some((number, host.environment.clone()))

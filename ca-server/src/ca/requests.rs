@@ -83,7 +83,7 @@ impl Ca {
         index: u64,
         wait: Wait,
     ) -> Result<api::AccessRequest, Failure> {
-        let mut waiter = Waiter::new(wait, self.ledger.news().requests);
+        let mut waiter = Waiter::new(wait, self.ledger.news().requests, &self.stopping);
         loop {
             let look = move |viewer: &Viewer<'_>| {
                 let request = viewer.state.access_request(index);

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ca_core::api::SignedKrl;
 use ca_core::certificate::authority_key::AuthorityKey;
 use ca_core::digest::Digest;
-use ca_core::krl::{self, Contents, Krl, Serials, Statement};
+use ca_core::krl::{self, Contents, Krl, SerialRange, Serials, Statement};
 use ca_core::name::Environment;
 use ca_core::time::Timestamp;
 
@@ -47,7 +47,7 @@ impl Ca {
         let found = self.environments.get_key_value(name);
         let (environment, signing) = found.ok_or(Failure::NotFound("environment"))?;
         let (environment, key) = (environment.clone(), signing.rules.authority_key.clone());
-        let mut waiter = Waiter::new(wait, self.ledger.news().revocations);
+        let mut waiter = Waiter::new(wait, self.ledger.news().revocations, &self.stopping);
         if wait.after.is_some() {
             let caller = host.ok_or(Failure::SessionRequired)?;
             let (_, of_host) = self.calling_host(caller).await?;
@@ -123,7 +123,12 @@ fn list(
 ) -> Result<Vec<u8>, Failure> {
     let internal = |error: String| Failure::Internal(format!("revocation list: {error}"));
     let comment = format!("jit-ssh {environment}");
-    let serials = serials(revoked).map_err(internal)?;
+    let ranges: Result<Vec<SerialRange>, _> = revoked
+        .iter()
+        .map(|serial| SerialRange::new(*serial, *serial))
+        .collect();
+    let ranges = ranges.map_err(|error| internal(error.to_string()))?;
+    let serials: Serials = ranges.into_iter().collect();
     let contents = Contents {
         version,
         generated,
@@ -133,7 +138,9 @@ fn list(
     };
     let bytes = krl::write(&contents);
     let read = Krl::read(&bytes).map_err(|error| internal(error.to_string()))?;
-    let all = revoked.iter().all(|serial| read.revokes_serial(key, *serial));
+    let all = revoked
+        .iter()
+        .all(|serial| read.revokes_serial(key, *serial));
     let count = read.serials(key).map_or(0, Serials::count);
     let exactly = u64::try_from(revoked.len()).is_ok_and(|expected| expected == count);
     if all && exactly && read.version() == version {
