@@ -27,6 +27,7 @@ pub use challenges::Challenges;
 pub use failure::Failure;
 pub use freezing::Switch;
 pub use hosts::Seen;
+pub(crate) use hosts::host_ca_key;
 pub use revocation_list::Lists;
 pub use waiting::{Stopping, Wait};
 
@@ -40,6 +41,7 @@ pub(crate) mod example;
 mod factor;
 mod failure;
 mod freezing;
+mod history;
 mod host_reports;
 mod hosts;
 mod login;

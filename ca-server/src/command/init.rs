@@ -190,6 +190,7 @@ fn environment(name: &Environment, host: &str) -> anyhow::Result<EnvironmentConf
         "default_duration_seconds": 3600,
         "profile": { "max_duration_seconds": 28800 },
         "key": { "file": format!("keys/{name}.ca") },
+        "hosts": { "key": { "file": format!("keys/{name}.host-ca") } },
     }))?)
 }
 
@@ -258,11 +259,19 @@ fn write_all(dir: &Path, config: &Config) -> anyhow::Result<()> {
     key_file::create_ed25519(&dir.join(&config.log.key), "jit-ssh log", &random()?)?;
     SealKey::create(&dir.join(&config.seal_key), random()?)?;
     for (name, environment) in &config.environments {
-        if let KeyConfig::File { file, .. } = &environment.key {
-            let comment = format!("jit-ssh CA {name}");
+        let keys = [
+            (Some(&environment.key), "CA"),
+            (environment.hosts.key.as_ref(), "host CA"),
+        ];
+        for (key, role) in keys {
+            let Some(KeyConfig::File { file, .. }) = key else {
+                continue;
+            };
+            let comment = format!("jit-ssh {role} {name}");
             let key = key_file::create_ed25519(&dir.join(file), &comment, &random()?)?;
             let public = key.public_key().to_openssh().context("public key")?;
-            std::fs::write(dir.join(file).with_extension("pub"), format!("{public}\n"))?;
+            let public_file = dir.join(format!("{}.pub", file.display()));
+            std::fs::write(public_file, format!("{public}\n"))?;
         }
     }
     let path = dir.join(FILE_NAME);
