@@ -204,9 +204,37 @@ fn figures() {
             assert!(!decide(&policies, &question, &[]).is_permit());
         }
         let denial = begun.elapsed() / 20;
+        let begun = Instant::now();
+        for _ in 0..rounds {
+            assert_eq!(approvals_missing(&policies, &question), None);
+        }
+        let hopeless = begun.elapsed() / rounds;
         println!(
-            "{label}: load {loaded:?}, permit {permit:?} (building {building:?}), denial with hints {denial:?}"
+            "{label}: load {loaded:?}, permit {permit:?} (building {building:?}), denial with hints \
+             {denial:?}, no approval helps {hopeless:?}"
         );
+    }
+}
+
+#[test]
+#[ignore = "prints how long it takes to say which approvals are missing; judge it in a release build"]
+fn figures_of_what_is_missing() {
+    let policies = examples();
+    for account in ["root", "postgres"] {
+        let question = login("prod", &[account]);
+        let rounds = 500_u32;
+        let begun = Instant::now();
+        for _ in 0..rounds {
+            assert!(!ask(&policies, &question).is_permit());
+        }
+        let one = begun.elapsed() / rounds;
+        let begun = Instant::now();
+        let mut found = None;
+        for _ in 0..rounds {
+            found = approvals_missing(&policies, &question);
+        }
+        let missing = begun.elapsed() / rounds;
+        println!("{account}: one question {one:?}, {found:?} {missing:?}");
     }
 }
 
