@@ -87,7 +87,9 @@ pub struct SignedRecord {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The offline key did not sign this text.
-    #[error("the record was changed after it was signed, or this environment's key did not sign it")]
+    #[error(
+        "the record was changed after it was signed, or this environment's key did not sign it"
+    )]
     Altered,
     /// The certificate is not what the key may sign, or not what the record says.
     #[error("its certificate: {0}")]

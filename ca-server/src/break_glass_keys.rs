@@ -132,7 +132,11 @@ mod tests {
         for key in [FIRST, SECOND] {
             put_first(&path, &key.parse().unwrap(), "jit-ssh break-glass CA prod").unwrap();
         }
-        let keys: Vec<String> = read(&path).unwrap().iter().map(ToString::to_string).collect();
+        let keys: Vec<String> = read(&path)
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(keys, [SECOND, FIRST]);
         assert_eq!(current(&path).unwrap().unwrap().to_string(), SECOND);
     }

@@ -34,6 +34,7 @@ pub(crate) mod example;
 mod factor;
 mod failure;
 mod login;
+pub mod offline;
 mod requests;
 mod revocation;
 mod text;

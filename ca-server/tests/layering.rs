@@ -20,7 +20,14 @@ const LAYERS: &[&[&str]] = &[
         "state",
     ],
     &["clock", "high_water", "ledger", "store"],
-    &["break_glass_keys", "identity", "key_file", "policy_files", "seal", "signer"],
+    &[
+        "break_glass_keys",
+        "identity",
+        "key_file",
+        "policy_files",
+        "seal",
+        "signer",
+    ],
     &["admin", "audit", "ca"],
     &["assembly", "command", "config", "dev", "http"],
 ];

@@ -133,11 +133,8 @@ fn a_record_that_says_something_else_than_its_certificate_is_refused_though_the_
 #[test]
 fn a_certificate_that_the_offline_key_may_not_sign_is_refused() {
     let ours = key(1);
-    let refused = |change: fn(&mut Draft)| {
-        signed(&ours, change)
-            .verify(&public(&ours), now())
-            .is_err()
-    };
+    let refused =
+        |change: fn(&mut Draft)| signed(&ours, change).verify(&public(&ours), now()).is_err();
     assert!(!refused(|_| {}));
     assert!(refused(|d| d.mark = Mark::Ordinary));
     assert!(refused(|d| d.serial = Serial::new(1, 42).unwrap()));

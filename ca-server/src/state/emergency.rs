@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ca_core::event::{
-    BreakGlassImported, BreakGlassKeyAdded, CertificateIssued, FreezeTarget, Frozen, Person, ReviewClosed,
+    BreakGlassImported, BreakGlassKeyAdded, CertificateIssued, FreezeTarget, Frozen, Person,
+    ReviewClosed,
 };
 use ca_core::name::{Environment, Principal, Subject, UserName};
 use ca_core::time::Timestamp;
