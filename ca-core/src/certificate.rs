@@ -7,6 +7,7 @@ pub mod authority_key;
 pub mod draft;
 #[cfg(test)]
 pub(crate) mod example;
+pub mod host;
 pub mod key_id;
 pub mod lint;
 #[cfg(test)]

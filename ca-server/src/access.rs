@@ -230,8 +230,8 @@ pub fn facts(actor: &Actor, source: IpAddr, on_call: bool, now: Timestamp) -> Fa
         reason: None,
         ticket: None,
         on_call,
-        holder: None,
         unreviewed: 0,
+        holder: None,
     }
 }
 

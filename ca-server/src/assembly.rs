@@ -7,12 +7,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use ca_core::certificate::authority_key::AuthorityKey;
 use ca_core::name::Environment;
 
-use crate::ca::{Ca, OnCall, Settings, Signing};
+use crate::break_glass_keys;
+use crate::ca::{Ca, Challenges, Lists, OnCall, Seen, Settings, Signing, Stopping};
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig, KeyConfig};
-use crate::environment::EnvironmentRules;
+use crate::environment::{EnvironmentRules, HostRules};
 use crate::high_water::HighWater;
 use crate::identity::Providers;
 use crate::key_file;
@@ -77,7 +79,9 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         .with_context(|| format!("seal key {:?}", config.seal_key))?;
     let mut environments = BTreeMap::new();
     for (name, environment) in &config.environments {
-        let signing = signing(name, environment)
+        let break_glass_key = break_glass_keys::current(&config.break_glass_key(name))
+            .with_context(|| format!("environment {name}: break-glass key"))?;
+        let signing = signing(name, environment, break_glass_key)
             .await
             .with_context(|| format!("environment {name}"))?;
         environments.insert(name.clone(), signing);
@@ -98,6 +102,10 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         providers,
         policies,
         environments,
+        challenges: Challenges::default(),
+        lists: Lists::default(),
+        seen: Seen::default(),
+        stopping: Stopping::default(),
         settings: settings(config),
         clock,
     });
@@ -127,8 +135,45 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-async fn signing(name: &Environment, config: &EnvironmentConfig) -> anyhow::Result<Signing> {
-    let signer: Box<dyn Signer> = match &config.key {
+async fn signing(
+    name: &Environment,
+    config: &EnvironmentConfig,
+    break_glass_key: Option<AuthorityKey>,
+) -> anyhow::Result<Signing> {
+    let signer = signer(&config.key).await?;
+    let host_signer = match &config.hosts.key {
+        Some(key) => Some(self::signer(key).await.context("host CA key")?),
+        None => None,
+    };
+    let hosts = &config.hosts;
+    let mut warn_before_seconds = hosts.warn_before_seconds.clone();
+    warn_before_seconds.sort_unstable_by(|a, b| b.cmp(a));
+    let rules = EnvironmentRules {
+        name: name.clone(),
+        profile: config.profile.clone(),
+        authority_key: signer.public_key().clone(),
+        host_patterns: config.host_patterns.clone(),
+        default_principals: config.default_principals.clone(),
+        accounts: config.accounts.clone(),
+        default_duration_seconds: config.default_duration_seconds,
+        hosts: HostRules {
+            certificate_life: Duration::from_secs(u64::from(hosts.certificate_hours) * 3600),
+            staleness: hosts.staleness,
+            stale_after_seconds: hosts.stale_after_seconds,
+            warn_before_seconds,
+            break_glass_key: break_glass_key.map(|key| key.to_string()),
+        },
+    };
+    Ok(Signing {
+        rules,
+        signer,
+        host_signer,
+        distrusted: AtomicBool::new(false),
+    })
+}
+
+async fn signer(key: &KeyConfig) -> anyhow::Result<Box<dyn Signer>> {
+    Ok(match key {
         KeyConfig::Agent {
             agent_socket,
             public_key,
@@ -144,20 +189,6 @@ async fn signing(name: &Environment, config: &EnvironmentConfig) -> anyhow::Resu
             let passphrase = passphrase_file.as_deref().map(passphrase).transpose()?;
             Box::new(FileSigner::read(file, passphrase.as_ref())?)
         }
-    };
-    let rules = EnvironmentRules {
-        name: name.clone(),
-        profile: config.profile.clone(),
-        authority_key: signer.public_key().clone(),
-        host_patterns: config.host_patterns.clone(),
-        default_principals: config.default_principals.clone(),
-        accounts: config.accounts.clone(),
-        default_duration_seconds: config.default_duration_seconds,
-    };
-    Ok(Signing {
-        rules,
-        signer,
-        distrusted: AtomicBool::new(false),
     })
 }
 
@@ -171,11 +202,14 @@ fn passphrase(path: &Path) -> anyhow::Result<secrecy::SecretString> {
 fn check_keys_differ(environments: &BTreeMap<Environment, Signing>) -> anyhow::Result<()> {
     let mut seen = BTreeMap::new();
     for (name, signing) in environments {
-        let key = signing.signer.public_key().to_string();
-        if let Some(other) = seen.insert(key, name) {
-            anyhow::bail!(
-                "environments {other} and {name} have the same CA key: each needs its own"
-            );
+        for signer in std::iter::once(&signing.signer).chain(&signing.host_signer) {
+            let key = signer.public_key().to_string();
+            if let Some(other) = seen.insert(key, name) {
+                anyhow::bail!(
+                    "environments {other} and {name} have the same CA key: each needs its own, and \
+                     another one for hosts"
+                );
+            }
         }
     }
     Ok(())

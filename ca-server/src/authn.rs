@@ -6,6 +6,7 @@
 pub mod id_token;
 pub mod recovery;
 pub mod session;
+pub mod sshsig;
 pub mod totp;
 
 pub use id_token::{IdTokenError, Identity, IssuerConfig, KeySet};

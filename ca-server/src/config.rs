@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use ca_core::api::Staleness;
 use ca_core::certificate::principals::Principals;
 use ca_core::certificate::profile::Profile;
 use ca_core::name::{Environment, Principal, UserName};
@@ -121,6 +122,40 @@ pub struct EnvironmentConfig {
     pub profile: Profile,
     /// The key that signs.
     pub key: KeyConfig,
+    /// What its hosts trust and do.
+    #[serde(default)]
+    pub hosts: HostsConfig,
+}
+
+/// `[environments.NAME.hosts]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostsConfig {
+    /// The key that signs host certificates, another one than for people. Without it hosts show
+    /// their plain keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyConfig>,
+    /// Life of a host certificate, hours; it is renewed at two thirds.
+    pub certificate_hours: u32,
+    /// `best_effort`: hosts go on with the last revocation list; `strict`: they refuse certificates
+    /// of this environment while their list is stale.
+    pub staleness: Staleness,
+    /// Age of the list from which on it is stale, seconds; at least 60.
+    pub stale_after_seconds: u64,
+    /// How long before its end a grant is warned of on its terminals, seconds.
+    pub warn_before_seconds: Vec<u64>,
+}
+
+impl Default for HostsConfig {
+    fn default() -> Self {
+        Self {
+            key: None,
+            certificate_hours: 72,
+            staleness: Staleness::BestEffort,
+            stale_after_seconds: 300,
+            warn_before_seconds: vec![300],
+        }
+    }
 }
 
 /// `[environments.NAME.key]`: a file, or a key in an agent.
@@ -253,6 +288,13 @@ impl Config {
             );
         }
         for (name, environment) in &self.environments {
+            let hosts = &environment.hosts;
+            if !(1..=720).contains(&hosts.certificate_hours) || hosts.stale_after_seconds < 60 {
+                return Err(format!(
+                    "environments.{name}.hosts: certificate_hours is 1 to 720, and \
+                     stale_after_seconds at least 60"
+                ));
+            }
             let seconds_max = u64::from(environment.profile.max_duration_seconds.get());
             if !(60..=seconds_max).contains(&environment.default_duration_seconds) {
                 return Err(format!(
@@ -283,14 +325,16 @@ impl Config {
                 .filter_map(|issuer| issuer.ca_file.as_mut()),
         );
         for environment in self.environments.values_mut() {
-            match &mut environment.key {
-                KeyConfig::Agent { agent_socket, .. } => paths.push(agent_socket),
-                KeyConfig::File {
-                    file,
-                    passphrase_file,
-                } => {
-                    paths.push(file);
-                    paths.extend(passphrase_file.as_mut());
+            for key in std::iter::once(&mut environment.key).chain(&mut environment.hosts.key) {
+                match key {
+                    KeyConfig::Agent { agent_socket, .. } => paths.push(agent_socket),
+                    KeyConfig::File {
+                        file,
+                        passphrase_file,
+                    } => {
+                        paths.push(file);
+                        paths.extend(passphrase_file.as_mut());
+                    }
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -25,6 +25,8 @@ mod bearer;
 mod certificates;
 mod discovery;
 mod document;
+mod emergency;
+mod hosts;
 mod listen;
 mod log;
 mod measure;
@@ -139,7 +141,35 @@ fn routes() -> Router<Arc<Edge>> {
         .route("/v1/requests/{id}/approve", post(requests::approve))
         .route("/v1/requests/{id}/deny", post(requests::deny))
         .route("/v1/requests/{id}/withdraw", post(requests::withdraw))
+        .route(
+            "/v1/freezes",
+            get(revocations::freezes).post(revocations::freeze),
+        )
+        .route("/v1/freezes/lift", post(revocations::lift))
         .route("/v1/revocations", post(revocations::revoke))
+        .route("/v1/break-glass", post(emergency::break_glass))
+        .route("/v1/break-glass/challenges", post(emergency::challenge))
+        .route(
+            "/v1/break-glass/keys",
+            get(emergency::keys).post(emergency::add_key),
+        )
+        .route(
+            "/v1/break-glass/keys/{fingerprint}",
+            delete(emergency::remove_key),
+        )
+        .route("/v1/break-glass/sessions", post(emergency::open_session))
+        .route("/v1/history/{id}", get(requests::history))
+        .route("/v1/hosts", get(hosts::list).post(hosts::enrol))
+        .route("/v1/hosts/tokens", post(hosts::token))
+        .route("/v1/hosts/current", get(hosts::settings))
+        .route("/v1/hosts/current/certificate", post(hosts::renew))
+        .route("/v1/hosts/current/reports", post(hosts::report))
+        .route(
+            "/v1/environments/{environment}/krl",
+            get(hosts::revocation_list),
+        )
+        .route("/v1/reviews", get(emergency::reviews))
+        .route("/v1/reviews/{id}", post(emergency::close_review))
         .route("/v1/audit", get(audit::read))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/tile/{*path}", get(log::tile))

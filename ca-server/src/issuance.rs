@@ -20,6 +20,8 @@ use crate::access::{Basis, Grant};
 use crate::environment::EnvironmentRules;
 use crate::recordable::Recordable;
 
+pub mod host;
+
 /// A certificate before its record and its signature, linted. Made only by [`prepare`], and again
 /// from its own record by the ledger.
 #[derive(Clone, Debug)]

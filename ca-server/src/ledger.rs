@@ -57,6 +57,12 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// Upper part of its serial.
+    #[must_use]
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// Index of the record.
     #[must_use]
     pub const fn index(&self) -> u64 {

@@ -11,9 +11,12 @@ mod hint;
 mod index;
 mod literal;
 mod load;
+mod mention;
 mod missing;
 mod question;
+mod quorum;
 mod request;
+mod requirement;
 #[cfg(test)]
 mod tests;
 
@@ -32,13 +35,17 @@ pub use self::hint::{Change, Hint, hints};
 pub use self::load::PolicyInfo;
 pub use self::missing::{Missing, approvals_missing};
 pub use self::question::{Action, Approval, Facts, On, Person, Question, SecondFactor};
+pub use self::requirement::{Requirement, Requirements};
 
 /// File name of the schema in a policy folder.
 pub const SCHEMA_NAME: &str = "schema.cedarschema";
 
+/// File name of the table of requirements in a policy folder.
+pub const REQUIREMENTS_NAME: &str = "requirements.toml";
+
 /// The example policies as they stand in the repository: paths below the policy folder, and texts.
-/// The schema comes first, then the policies, then their cases.
-pub const EXAMPLES: [(&str, &str); 7] = [
+/// The schema comes first, then the policies, the requirements, and their cases.
+pub const EXAMPLES: [(&str, &str); 8] = [
     (
         SCHEMA_NAME,
         include_str!("../../policies/schema.cedarschema"),
@@ -54,6 +61,10 @@ pub const EXAMPLES: [(&str, &str); 7] = [
     (
         "production.cedar",
         include_str!("../../policies/production.cedar"),
+    ),
+    (
+        REQUIREMENTS_NAME,
+        include_str!("../../policies/requirements.toml"),
     ),
     (
         "cases/baseline.toml",
@@ -95,12 +106,14 @@ pub struct PolicySet {
     index: Index,
     about: BTreeMap<String, PolicyInfo>,
     vocabulary: Vocabulary,
+    requirements: Requirements,
     authorizer: cedar_policy::Authorizer,
     digest: [u8; 32],
 }
 
 impl PolicySet {
-    /// The policies of all `sources` under `schema`. With `environments`, the names of all that
+    /// The policies of all `sources` under `schema`, which may ask for the `requirements` of a table
+    /// (none without one). With `environments`, the names of all that
     /// exist, a policy that names another one is an error.
     ///
     /// # Errors
@@ -108,19 +121,21 @@ impl PolicySet {
     /// [`PolicyError`] with every problem found: syntax, a schema that does not fit what the
     /// authority supplies, anything strict validation objects to (its warnings included), a policy
     /// without `@id` or `@reason`, an `@id` used twice, a file without a policy, a permit for
-    /// everybody without condition, an environment or account that cannot exist.
+    /// everybody without condition, an environment or account that cannot exist, a table that is
+    /// wrong, a requirement that is not in it.
     pub fn parse(
         schema: &Source,
         sources: &[Source],
+        requirements: Option<&Source>,
         environments: Option<&BTreeSet<Environment>>,
     ) -> Result<Self, PolicyError> {
-        let loaded = load::load(schema, sources, environments)?;
+        let loaded = load::load(schema, sources, requirements, environments)?;
         let index =
             Index::new(&loaded.policies, &loaded.vocabulary).map_err(|error| PolicyError {
                 problems: vec![Problem::cedar(&schema.name, &schema.text, &*error)],
             })?;
         let mut hash = Sha256::new();
-        for source in std::iter::once(schema).chain(sources) {
+        for source in std::iter::once(schema).chain(sources).chain(requirements) {
             for part in [&source.name, &source.text] {
                 // Lengths first, so that no two lists of texts are the same bytes.
                 let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
@@ -132,16 +147,37 @@ impl PolicySet {
             index,
             about: loaded.about,
             vocabulary: loaded.vocabulary,
+            requirements: loaded.requirements,
             authorizer: cedar_policy::Authorizer::new(),
             digest: hash.finalize().into(),
         })
     }
 
-    /// SHA-256 over the names and texts of the schema and all sources, in the order given: which
-    /// policies a decision was made by.
+    /// SHA-256 over the names and texts of the schema, all sources and the table of requirements, in
+    /// the order given: which policies a decision was made by.
     #[must_use]
     pub const fn digest(&self) -> [u8; 32] {
         self.digest
+    }
+
+    /// The table of requirements.
+    #[must_use]
+    pub const fn requirements(&self) -> &Requirements {
+        &self.requirements
+    }
+
+    /// Names of the requirements that the approvals of `question` meet.
+    #[must_use]
+    pub fn met(&self, question: &Question) -> BTreeSet<&str> {
+        self.requirements.met(&question.approvers())
+    }
+
+    /// Requirements that no policy asks for.
+    #[must_use]
+    pub fn unused_requirements(&self) -> Vec<(&str, &Requirement)> {
+        let used = |name: &str| self.about.values().any(|p| p.requirements.contains(name));
+        let all = self.requirements.iter();
+        all.filter(|(name, _)| !used(name)).collect()
     }
 
     /// Every policy by its `@id`.

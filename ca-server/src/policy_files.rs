@@ -13,7 +13,9 @@ use arc_swap::ArcSwap;
 use ca_core::name::Environment;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use crate::policy::{CaseError, Cases, PolicyError, PolicySet, SCHEMA_NAME, Source};
+use crate::policy::{
+    CaseError, Cases, PolicyError, PolicySet, REQUIREMENTS_NAME, SCHEMA_NAME, Source,
+};
 
 /// Longest file read, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -100,7 +102,8 @@ pub struct Watch {
     _watcher: RecommendedWatcher,
 }
 
-/// The set in `dir`: `schema.cedarschema` and every `*.cedar` file, in the order of their names.
+/// The set in `dir`: `schema.cedarschema`, every `*.cedar` file in the order of their names, and
+/// `requirements.toml` if it is there.
 /// Hidden files and folders are left out; a policy in another sub-folder than `cases` is an error.
 /// With `environments`, all that exist, so is one that names another.
 ///
@@ -122,7 +125,26 @@ pub fn load(
         });
     }
     refuse_nested(dir)?;
-    Ok(PolicySet::parse(&schema, &sources, environments)?)
+    let requirements = requirements(dir)?;
+    Ok(PolicySet::parse(
+        &schema,
+        &sources,
+        requirements.as_ref(),
+        environments,
+    )?)
+}
+
+/// The table of requirements; a folder without one has none.
+fn requirements(dir: &Path) -> Result<Option<Source>, PolicyFilesError> {
+    match read(&dir.join(REQUIREMENTS_NAME)) {
+        Ok(text) => Ok(Some(Source::new(REQUIREMENTS_NAME, &text))),
+        Err(PolicyFilesError::Read { source, .. })
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The cases in every `*.toml` file of `dir`, in the order of their names.

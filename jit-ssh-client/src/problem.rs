@@ -59,7 +59,13 @@ pub(crate) fn failure(problem: Problem) -> Failure {
             .push("a code works once: wait for the next one".to_owned());
     }
     let mut changes = problem.hints.iter().flat_map(|hint| &hint.changes);
-    if changes.any(|change| matches!(change, HintChange::Approvals { .. })) {
+    let by_others = |change: &HintChange| {
+        matches!(
+            change,
+            HintChange::Approvals { .. } | HintChange::Requirement { .. }
+        )
+    };
+    if changes.any(by_others) {
         failure
             .lines
             .push("approvals cannot be collected yet by this version".to_owned());
@@ -132,7 +138,7 @@ fn command(wish: &RequestCertificate, hint: &Hint) -> Option<String> {
     let mut fresh = false;
     for change in &hint.changes {
         match change {
-            HintChange::Approvals { .. } => return None,
+            HintChange::Approvals { .. } | HintChange::Requirement { .. } => return None,
             HintChange::BoundToken => {}
             HintChange::FreshSecondFactor => fresh = true,
             HintChange::OtherAccount { principal } => principals = vec![principal.to_string()],

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use ca_core::name::Subject;
 use ca_core::time::Timestamp;
 use ca_server::policy::{
-    Action, EXAMPLES, Facts, On, Person, PolicySet, Question, SecondFactor, Source, decide,
+    Action, EXAMPLES, Facts, On, Person, PolicySet, Question, REQUIREMENTS_NAME, SecondFactor,
+    Source, decide,
 };
 use serde_json::json;
 
@@ -68,7 +69,10 @@ fn examples() -> f64 {
     let source = |(name, text): &(&str, &str)| Source::new(name, text);
     let cedar = |(name, _): &&(&str, &str)| name.ends_with(".cedar");
     let sources: Vec<Source> = EXAMPLES.iter().filter(cedar).map(source).collect();
-    let set = PolicySet::parse(&source(&EXAMPLES[0]), &sources, None).expect("the examples");
+    let table = EXAMPLES.iter().find(|(name, _)| *name == REQUIREMENTS_NAME);
+    let table = table.map(source);
+    let set = PolicySet::parse(&source(&EXAMPLES[0]), &sources, table.as_ref(), None)
+        .expect("the examples");
     median(&batches(
         &set,
         &question("staging", "engineering", 600),
@@ -93,7 +97,8 @@ fn policies(environments: u32) -> PolicySet {
         }
     }
     let schema = Source::new(EXAMPLES[0].0, EXAMPLES[0].1);
-    PolicySet::parse(&schema, &[Source::new("many.cedar", &text)], None).expect("valid policies")
+    let sources = [Source::new("many.cedar", &text)];
+    PolicySet::parse(&schema, &sources, None, None).expect("valid policies")
 }
 
 fn question(environment: &str, group: &str, duration_seconds: u64) -> Question {
@@ -118,6 +123,7 @@ fn question(environment: &str, group: &str, duration_seconds: u64) -> Question {
             reason: Some("routine".to_owned()),
             ticket: None,
             on_call: false,
+            unreviewed: 0,
             holder: None,
         },
     }

@@ -73,6 +73,13 @@ pub enum HintChange {
     },
     /// Give a reason (`--reason`).
     Reason,
+    /// Approvals of certain people, as the policies' table of requirements has it.
+    Requirement {
+        /// The least number of further people.
+        count: u32,
+        /// Who is still missing: `1 of sre-leads and 1 of security`.
+        sentence: String,
+    },
     /// A shorter window (`--for`).
     ShorterDuration {
         /// The longest that would be permitted.

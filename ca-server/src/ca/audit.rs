@@ -12,7 +12,7 @@ use crate::access;
 use crate::audit;
 use crate::authn::session::Actor;
 use crate::ledger::Refusal;
-use crate::policy::{self, Action, Decision, On, PolicySet, Question};
+use crate::policy::{self, Action, Decision, Denial, On, PolicySet, Question};
 
 impl Ca {
     /// Records that match, each with its proof.
@@ -62,7 +62,11 @@ pub(super) fn permitted(
     question: &Question,
     (attempt, actor, caller): (Attempt, &Actor, Caller),
 ) -> Result<(), Refusal<Failure>> {
-    let Decision::Deny(denial) = policy::ask(policies, question) else {
+    let denial = if actor.is_break_glass() {
+        Denial::because("this session is good for break-glass only; sign in as usual")
+    } else if let Decision::Deny(denial) = policy::ask(policies, question) {
+        denial
+    } else {
         return Ok(());
     };
     let sentences: Vec<&str> = denial.reasons.iter().map(|r| r.sentence.as_str()).collect();

@@ -38,7 +38,7 @@ pub enum Answer {
 
 /// Why no new certificate was recorded.
 #[derive(Debug)]
-enum NotRecorded {
+pub(super) enum NotRecorded {
     /// The same request was answered with this certificate before.
     Answered(Serial),
     /// Policy said no; hints are still to be computed.
@@ -110,10 +110,14 @@ impl Ca {
             .environments
             .get(recorded.get().environment())
             .ok_or(Failure::CaKeyUnavailable)?;
-        let signature = signing.signer.sign(recorded).await.map_err(|error| {
-            tracing::error!(%error, environment = %recorded.get().environment(), "CA key");
-            Failure::CaKeyUnavailable
-        })?;
+        let signature = signing
+            .signer
+            .sign(recorded.into())
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, environment = %recorded.get().environment(), "CA key");
+                Failure::CaKeyUnavailable
+            })?;
         let key = signing.signer.public_key();
         // Judged as of its record. A slow signer, a clock that was set or a request repeated late
         // may find the window over, which is not the key's fault and harms nobody.
@@ -205,6 +209,12 @@ fn hint(hint: &policy::Hint) -> api::Hint {
             principal: principal.clone(),
         },
         Change::Reason => api::HintChange::Reason,
+        Change::Requirement {
+            sentence, people, ..
+        } => api::HintChange::Requirement {
+            count: u32::try_from(people.len()).unwrap_or(u32::MAX),
+            sentence: sentence.clone(),
+        },
         Change::ShorterDuration { seconds_max } => api::HintChange::ShorterDuration {
             seconds_max: *seconds_max,
         },

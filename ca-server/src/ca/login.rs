@@ -1,18 +1,20 @@
 //! Signing in and out.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ca_core::api::{self, OpenSession};
 use ca_core::digest::Digest;
-use ca_core::event::{Attempt, Event, SessionClosed, SessionOpened};
+use ca_core::event::{Attempt, Event, Refused, SessionClosed, SessionOpened};
 use ca_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::factor::{accept, refuse};
 use super::{Ca, Caller, Failure, actor_or_refuse, refused};
 use crate::authn::Identity;
+use crate::authn::session::actor;
 use crate::identity::IdentifyError;
 use crate::ledger::Refusal;
 use crate::state::State;
@@ -106,9 +108,15 @@ impl Ca {
     /// # Errors
     ///
     /// [`Failure::SessionRequired`] when it is not open.
-    pub async fn session_status(&self, caller: Caller) -> Result<api::SessionStatus, Failure> {
+    pub async fn session_status(
+        self: Arc<Self>,
+        caller: Caller,
+    ) -> Result<api::SessionStatus, Failure> {
+        let (ca, policies) = (Arc::clone(&self), self.policies.current());
         let look = move |state: &State, now: Timestamp| {
             let session = state.session(&caller.session, now)?;
+            let actor = actor(state, caller.session, now).ok()?;
+            let (requests, to_approve) = ca.concerning((state, &actor), &policies, (caller, now));
             let live = state.live_of(&session.person.subject, now);
             let certificates = live
                 .map(|(serial, certificate)| api::LiveCertificate {
@@ -123,10 +131,10 @@ impl Ca {
                 expires_at: session.expires,
                 second_factor_at: session.opened,
                 certificates,
-                requests: Vec::new(),
-                to_approve: 0,
-                reviews: Vec::new(),
-                break_glass: false,
+                requests,
+                to_approve,
+                reviews: ca.reviews_seen(state, &actor, &policies, (caller, now)),
+                break_glass: session.break_glass,
                 server_time: now,
             })
         };
@@ -156,15 +164,21 @@ impl Ca {
             IdentifyError::Token(_) => Failure::LoginRefused,
             IdentifyError::Unreachable => Failure::ProviderUnavailable,
         };
-        let record = Some(Box::new(refused(attempt, error.code(), &error, source)));
-        let refusal = Refusal { why, record };
-        match self
-            .ledger
-            .commit(move |_, _| Err::<Event, _>(refusal))
-            .await
-        {
-            Err(error) => Err(error.into()),
-            Ok(_) => Err(Failure::LoginRefused),
+        let record = refused(attempt, error.code(), &error, source);
+        Err(self.record_refusal(record, why).await)
+    }
+
+    /// Records a refusal that no state had to be asked for. What the caller is told: `why`, or that
+    /// nothing could be recorded.
+    pub(super) async fn record_refusal(&self, record: Refused, why: Failure) -> Failure {
+        let refusal = Refusal {
+            why,
+            record: Some(Box::new(record)),
+        };
+        let refused = self.ledger.commit(move |_, _| Err::<Event, _>(refusal));
+        match refused.await {
+            Err(error) => error.into(),
+            Ok(_) => Failure::LoginRefused,
         }
     }
 }

@@ -1,27 +1,41 @@
 //! Ending grants early: the holder gives back, others with the right take away.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ca_core::api::{Revoke, Revoked};
+use ca_core::digest::Digest;
 use ca_core::event::{Attempt, CertificatesRevoked, Event, Person, RevocationCause};
 use ca_core::name::Environment;
+use ca_core::serial::Serial;
 
 use super::audit::permitted;
+use super::text::{REASON_BYTES_MAX, line};
 use super::{Ca, Caller, Failure, actor_or_refuse, refused};
 use crate::access;
 use crate::authn::session::Actor;
 use crate::ledger::{CommitError, Refusal, Turn};
-use crate::policy::{Action, Facts, On, Question};
-use crate::state::State;
-
-/// Longest reason, bytes.
-const REASON_BYTES_MAX: usize = 512;
+use crate::policy::{Action, Facts, On, PolicySet, Question};
+use crate::state::{Certificate, State};
 
 /// What is to end.
 #[derive(Clone, Debug)]
 enum Target {
+    Key(String),
     Mine(Environment),
+    Person(String),
+    Request(u64),
     Serial(u64),
+    SessionOf(u64),
+}
+
+/// What was found of it.
+#[derive(Debug)]
+struct Found {
+    holder: Person,
+    serials: Vec<u64>,
+    environments: BTreeSet<Environment>,
+    sessions: Vec<Digest>,
 }
 
 impl Ca {
@@ -29,33 +43,20 @@ impl Ca {
     ///
     /// # Errors
     ///
-    /// [`Failure`]; [`Failure::NotFound`] for a serial that is not live.
-    pub async fn revoke(&self, caller: Caller, body: Revoke) -> Result<Revoked, Failure> {
+    /// [`Failure`]; [`Failure::NotFound`] for what is not live.
+    pub async fn revoke(self: Arc<Self>, caller: Caller, body: Revoke) -> Result<Revoked, Failure> {
         let target = self.target(&body)?;
-        let reason = reason(body.reason)?;
+        let reason = line("reason", body.reason.as_deref(), REASON_BYTES_MAX)?;
         let policies = self.policies.current();
-        let on_call = Arc::clone(&self.settings.on_call);
+        let ca = Arc::clone(&self);
         let revoked = self.ledger.commit(move |state, turn| {
             let actor = actor_or_refuse(state, turn, caller, Attempt::Revocation).map_err(some)?;
-            let (holder, environment, serials) = find(state, turn, &actor, &target)
+            let found = find(state, turn, &actor, &target)
                 .map_err(|failure| refuse(&actor, caller, failure))?;
-            let cause = if holder.subject == actor.person().subject {
-                RevocationCause::Done
-            } else {
-                let question = Question {
-                    who: access::who(&actor),
-                    action: Action::Revoke,
-                    on: On::Environment(environment),
-                    facts: Facts {
-                        holder: Some(holder.subject.clone()),
-                        ..access::facts(&actor, caller.source, on_call.has(&actor), turn.now())
-                    },
-                };
-                let attempt = (Attempt::Revocation, &actor, caller);
-                permitted(&policies, &question, attempt).map_err(some)?;
-                RevocationCause::Revoked
-            };
-            if serials.is_empty() {
+            let cause = ca
+                .cause(&actor, &found, &policies, (caller, turn))
+                .map_err(some)?;
+            if found.serials.is_empty() && found.sessions.is_empty() {
                 return Err(Refusal {
                     why: None,
                     record: None,
@@ -63,10 +64,10 @@ impl Ca {
             }
             Ok(Event::CertificatesRevoked(CertificatesRevoked {
                 by: actor.person().clone(),
-                holder,
-                serials,
+                holder: found.holder,
+                serials: found.serials,
                 cause,
-                sessions: Vec::new(),
+                sessions: found.sessions,
                 reason,
                 source: caller.source,
             }))
@@ -87,46 +88,180 @@ impl Ca {
     }
 
     fn target(&self, body: &Revoke) -> Result<Target, Failure> {
-        match (body.serial, &body.mine) {
-            (Some(serial), None) => Ok(Target::Serial(serial)),
-            (None, Some(name)) => match self.environments.get_key_value(name.as_str()) {
-                Some((environment, _)) => Ok(Target::Mine(environment.clone())),
-                None => Err(Failure::NotFound("environment")),
-            },
+        let mine = body.mine.as_deref().map(|name| {
+            let known = self.environments.get_key_value(name);
+            let known = known.ok_or(Failure::NotFound("environment"))?;
+            Ok(Target::Mine(known.0.clone()))
+        });
+        let given = [
+            body.serial.map(|serial| Ok(Target::Serial(serial))),
+            mine,
+            body.request.map(|index| Ok(Target::Request(index))),
+            body.person.clone().map(|name| Ok(Target::Person(name))),
+            body.session_of.map(|serial| Ok(Target::SessionOf(serial))),
+            body.key.clone().map(|key| Ok(Target::Key(key))),
+        ];
+        let mut given = given.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(target), None) => target,
             _ => Err(Failure::Invalid {
                 field: "serial",
-                detail: "give exactly one of serial and mine".to_owned(),
+                detail: "give exactly one of serial, mine, request, person, session_of and key"
+                    .to_owned(),
             }),
         }
+    }
+
+    /// Given back by the holder, or taken away by somebody whom policy lets in every environment
+    /// concerned; without any, in all.
+    fn cause(
+        &self,
+        actor: &Actor,
+        found: &Found,
+        policies: &PolicySet,
+        (caller, turn): (Caller, Turn),
+    ) -> Result<RevocationCause, Refusal<Failure>> {
+        if found.holder.subject == actor.person().subject {
+            return Ok(RevocationCause::Done);
+        }
+        let everywhere = self.environments.keys().cloned().collect();
+        let environments = if found.environments.is_empty() {
+            &everywhere
+        } else {
+            &found.environments
+        };
+        let holder = Some(&found.holder);
+        self.may_revoke((actor, policies), environments, holder, (caller, turn))?;
+        Ok(RevocationCause::Revoked)
+    }
+
+    /// Nothing if policy lets the actor `revoke` in all these environments.
+    pub(super) fn may_revoke(
+        &self,
+        (actor, policies): (&Actor, &PolicySet),
+        environments: &BTreeSet<Environment>,
+        holder: Option<&Person>,
+        (caller, turn): (Caller, Turn),
+    ) -> Result<(), Refusal<Failure>> {
+        for environment in environments {
+            let on_call = self.settings.on_call.has(actor);
+            let question = Question {
+                who: access::who(actor),
+                action: Action::Revoke,
+                on: On::Environment(environment.clone()),
+                facts: Facts {
+                    holder: holder.map(|holder| holder.subject.clone()),
+                    ..access::facts(actor, caller.source, on_call, turn.now())
+                },
+            };
+            permitted(policies, &question, (Attempt::Revocation, actor, caller))?;
+        }
+        Ok(())
     }
 }
 
 /// Whose certificates these are, where, and which of them are not revoked yet.
-fn find(
-    state: &State,
-    turn: Turn,
-    actor: &Actor,
-    target: &Target,
-) -> Result<(Person, Environment, Vec<u64>), Failure> {
+fn find(state: &State, turn: Turn, actor: &Actor, target: &Target) -> Result<Found, Failure> {
+    let now = turn.now();
     match target {
         Target::Serial(serial) => {
-            let live = state.certificate(*serial, turn.now());
+            let live = state.certificate(*serial, now);
             let live = live.ok_or(Failure::NotFound("live certificate of that serial"))?;
-            let serials = Some(*serial).filter(|serial| !state.is_revoked(*serial));
-            Ok((
-                live.person.clone(),
-                live.environment.clone(),
-                serials.into_iter().collect(),
-            ))
+            Ok(found(state, live.person.clone(), [(*serial, live)]))
         }
         Target::Mine(environment) => {
-            let serials = state
-                .live_of(&actor.person().subject, turn.now())
-                .filter(|(_, certificate)| certificate.environment == *environment)
-                .map(|(serial, _)| serial)
-                .collect();
-            Ok((actor.person().clone(), environment.clone(), serials))
+            let person = actor.person();
+            let live = state.live_of(&person.subject, now);
+            let mine = live.filter(|(_, certificate)| certificate.environment == *environment);
+            Ok(found(state, person.clone(), mine))
         }
+        Target::Request(index) => {
+            let number = Serial::new(turn.epoch(), *index).map_or(0, Serial::get);
+            let of_request = move |certificate: &Certificate| certificate.request == Some(number);
+            held_by_one(state, turn, of_request, "live certificate of that request")
+        }
+        Target::Key(key) => held_by_one(
+            state,
+            turn,
+            |certificate| certificate.subject_key == *key,
+            "live certificate of that key",
+        ),
+        Target::Person(name) => {
+            let person = one_person(state, name)?;
+            let sessions = state.sessions(now);
+            let sessions = sessions.filter(|(_, session)| session.person.subject == person.subject);
+            let sessions = sessions.map(|(digest, _)| *digest).collect();
+            let live = state.live_of(&person.subject, now);
+            Ok(Found {
+                sessions,
+                ..found(state, person.clone(), live)
+            })
+        }
+        Target::SessionOf(serial) => {
+            let live = state.certificate(*serial, now);
+            let live = live.ok_or(Failure::NotFound("live certificate of that serial"))?;
+            let through = state.live_of(&live.person.subject, now);
+            let through = through.filter(|(_, other)| other.session == live.session);
+            let open = state.session(&live.session, now).map(|_| live.session);
+            Ok(Found {
+                sessions: open.into_iter().collect(),
+                ..found(state, live.person.clone(), through)
+            })
+        }
+    }
+}
+
+fn found<'a>(
+    state: &State,
+    holder: Person,
+    certificates: impl IntoIterator<Item = (u64, &'a Certificate)>,
+) -> Found {
+    let mut found = Found {
+        holder,
+        serials: Vec::new(),
+        environments: BTreeSet::new(),
+        sessions: Vec::new(),
+    };
+    for (serial, certificate) in certificates {
+        found.environments.insert(certificate.environment.clone());
+        if !state.is_revoked(serial) {
+            found.serials.push(serial);
+        }
+    }
+    found
+}
+
+fn held_by_one(
+    state: &State,
+    turn: Turn,
+    wanted: impl Fn(&Certificate) -> bool,
+    what: &'static str,
+) -> Result<Found, Failure> {
+    let live = state.live(turn.now());
+    let live: Vec<_> = live
+        .filter(|(_, certificate)| wanted(certificate))
+        .collect();
+    let holders: BTreeSet<&Person> = live.iter().map(|(_, found)| &found.person).collect();
+    match holders.first() {
+        None => Err(Failure::NotFound(what)),
+        Some(holder) if holders.len() == 1 => Ok(found(state, (*holder).clone(), live)),
+        Some(_) => Err(Failure::Invalid {
+            field: "key",
+            detail: "several people hold certificates of it: revoke by person".to_owned(),
+        }),
+    }
+}
+
+/// The one person of that name or identity.
+pub(super) fn one_person(state: &State, name: &str) -> Result<Person, Failure> {
+    let mut people = state.people_called(name);
+    match (people.next(), people.next()) {
+        (Some(person), None) => Ok(person),
+        (None, _) => Err(Failure::NotFound("person; who never signed in has nothing")),
+        (Some(_), Some(_)) => Err(Failure::Invalid {
+            field: "person",
+            detail: "several people have this name: give issuer#sub".to_owned(),
+        }),
     }
 }
 
@@ -143,17 +278,5 @@ fn refuse(actor: &Actor, caller: Caller, failure: Failure) -> Refusal<Option<Fai
     Refusal {
         why: Some(failure),
         record: Some(Box::new(record)),
-    }
-}
-
-fn reason(given: Option<String>) -> Result<Option<String>, Failure> {
-    match given {
-        Some(text) if text.len() > REASON_BYTES_MAX || text.chars().any(char::is_control) => {
-            Err(Failure::Invalid {
-                field: "reason",
-                detail: format!("at most {REASON_BYTES_MAX} bytes without control characters"),
-            })
-        }
-        other => Ok(other),
     }
 }

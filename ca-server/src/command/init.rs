@@ -13,7 +13,7 @@ use crate::authn::IssuerConfig;
 use crate::ca::Enrolment;
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig, FILE_NAME, KeyConfig, LogConfig, OnCallConfig};
-use crate::policy::{EXAMPLES, SCHEMA_NAME};
+use crate::policy::{EXAMPLES, REQUIREMENTS_NAME, SCHEMA_NAME};
 use crate::seal::SealKey;
 use crate::{assembly, key_file};
 
@@ -190,6 +190,7 @@ fn environment(name: &Environment, host: &str) -> anyhow::Result<EnvironmentConf
         "default_duration_seconds": 3600,
         "profile": { "max_duration_seconds": 28800 },
         "key": { "file": format!("keys/{name}.ca") },
+        "hosts": { "key": { "file": format!("keys/{name}.host-ca") } },
     }))?)
 }
 
@@ -246,22 +247,31 @@ fn write_all(dir: &Path, config: &Config) -> anyhow::Result<()> {
     }
     for (path, text) in EXAMPLES {
         let text = match path {
-            SCHEMA_NAME => text.to_owned(),
+            SCHEMA_NAME | REQUIREMENTS_NAME => text.to_owned(),
             _ => without_others(text, &config.environments),
         };
         // A file without a policy, or without a case, would be refused later on.
-        if path == SCHEMA_NAME || text.contains("@id(") || text.contains("[[case]]") {
+        let always = [SCHEMA_NAME, REQUIREMENTS_NAME].contains(&path);
+        if always || text.contains("@id(") || text.contains("[[case]]") {
             std::fs::write(dir.join("policies").join(path), text)?;
         }
     }
     key_file::create_ed25519(&dir.join(&config.log.key), "jit-ssh log", &random()?)?;
     SealKey::create(&dir.join(&config.seal_key), random()?)?;
     for (name, environment) in &config.environments {
-        if let KeyConfig::File { file, .. } = &environment.key {
-            let comment = format!("jit-ssh CA {name}");
+        let keys = [
+            (Some(&environment.key), "CA"),
+            (environment.hosts.key.as_ref(), "host CA"),
+        ];
+        for (key, role) in keys {
+            let Some(KeyConfig::File { file, .. }) = key else {
+                continue;
+            };
+            let comment = format!("jit-ssh {role} {name}");
             let key = key_file::create_ed25519(&dir.join(file), &comment, &random()?)?;
             let public = key.public_key().to_openssh().context("public key")?;
-            std::fs::write(dir.join(file).with_extension("pub"), format!("{public}\n"))?;
+            let public_file = dir.join(format!("{}.pub", file.display()));
+            std::fs::write(public_file, format!("{public}\n"))?;
         }
     }
     let path = dir.join(FILE_NAME);

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 pub use self::explain::Explain;
-use crate::policy::{Outcome, PolicySet};
+use crate::policy::{Outcome, PolicySet, REQUIREMENTS_NAME};
 use crate::policy_files::{self, PolicyFilesError};
 
 /// Done, and the answer is yes: for `explain`, a permit.
@@ -117,13 +117,17 @@ fn check(setting: &PolicySetting, json: bool, out: &mut dyn Write) -> io::Result
         Err(error) => return refuse(&error, json, out),
     };
     let count = policies.policies().len();
+    let table = policies.requirements().iter();
+    let warnings = unused(&policies);
     let digest = hex(policies.digest());
     if json {
         let about = policies.policies();
         writeln!(
             out,
             "{}",
-            json!({"ok": true, "policies": about, "digest": digest})
+            json!({"ok": true, "policies": about, "digest": digest, "warnings": warnings,
+                   "requirements": table.map(|(name, one)| (name, one.to_string()))
+                       .collect::<BTreeMap<_, _>>()})
         )?;
     } else {
         writeln!(
@@ -131,9 +135,25 @@ fn check(setting: &PolicySetting, json: bool, out: &mut dyn Write) -> io::Result
             "{count} policies in {} are valid",
             setting.policy_dir.display()
         )?;
+        for (name, one) in table {
+            writeln!(out, "requirement {name}: {one}")?;
+        }
+        for warning in warnings {
+            writeln!(out, "warning: {warning}")?;
+        }
         writeln!(out, "digest {digest}")?;
     }
     Ok(EXIT_OK)
+}
+
+/// A name that no policy asks for may be a condition that somebody thinks is in force.
+fn unused(policies: &PolicySet) -> Vec<String> {
+    let unused = policies.unused_requirements().into_iter();
+    let words = unused.map(|(name, requirement)| {
+        let line = requirement.line();
+        format!("{REQUIREMENTS_NAME}:{line}: no policy asks for requirement {name:?}")
+    });
+    words.collect()
 }
 
 fn test(setting: &PolicySetting, cases: &Path, json: bool, out: &mut dyn Write) -> io::Result<u8> {

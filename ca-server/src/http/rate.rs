@@ -107,11 +107,22 @@ pub(super) fn block(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Where secrets can be guessed, or memory taken, by whoever reaches the server.
+const SIGN_IN: [&str; 4] = [
+    "/v1/break-glass/challenges",
+    "/v1/break-glass/sessions",
+    "/v1/sessions",
+    "/v1/totp",
+];
+
+/// Where hosts join; what they do afterwards has a credential.
+const JOIN: &str = "/v1/hosts";
+
 /// Lets a request through or answers 429.
 pub(super) async fn limit(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let signs_in = request.method() == Method::POST
-        && (path.starts_with("/v1/sessions") || path.starts_with("/v1/totp"));
+        && (path == JOIN || SIGN_IN.iter().any(|prefix| path.starts_with(prefix)));
     let limiter = if signs_in {
         &edge.limits.sign_in
     } else {

@@ -15,6 +15,7 @@ use serde::de::{Deserializer, Error as _};
 use super::PolicySet;
 use super::decide::{Decision, decide};
 use super::error::place;
+use super::missing::approvals_missing;
 use super::question::{Action, Approval, Facts, On, Person, Question, SecondFactor};
 
 /// Issuer of everybody in cases, with the user name as `sub`.
@@ -79,12 +80,16 @@ pub struct Case {
     ticket: Option<String>,
     #[serde(default)]
     on_call: bool,
+    #[serde(default)]
+    unreviewed: u64,
     holder: Option<UserName>,
     expect: Expected,
     /// A policy that must be among the determining ones.
     policy: Option<String>,
     /// A hint that must be among the hints, as its sentence.
     hint: Option<String>,
+    /// What approvals alone must still be missing, in words: `1 of security`.
+    missing: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -230,8 +235,8 @@ impl Case {
                 reason: self.reason.clone(),
                 ticket: self.ticket.clone(),
                 on_call: self.on_call,
+                unreviewed: self.unreviewed,
                 holder: self.holder.as_ref().map(subject).transpose()?,
-                unreviewed: 0,
             },
         })
     }
@@ -244,6 +249,8 @@ impl Case {
         };
         expected.extend(self.policy.iter().map(|id| format!(" by {id}")));
         expected.extend(self.hint.iter().map(|words| format!(", hint {words:?}")));
+        let missing_words = |words: &String| format!(", missing {words:?}");
+        expected.extend(self.missing.as_ref().map(missing_words));
         let question = match self.question() {
             Ok(question) => question,
             Err(message) => return (expected, message, false),
@@ -259,11 +266,22 @@ impl Case {
                 (Expected::Deny, ids.collect(), hints)
             }
         };
+        let missing = approvals_missing(policies, &question).map(|missing| missing.sentence);
         let passed = verdict == self.expect
             && self.policy.iter().all(|id| ids.contains(id))
-            && self.hint.iter().all(|hint| hints.contains(hint));
-        (expected, got(verdict, &ids, &hints), passed)
+            && self.hint.iter().all(|hint| hints.contains(hint))
+            && (self.missing.is_none() || self.missing == missing);
+        let mut got = got(verdict, &ids, &hints);
+        got.extend(missing.as_ref().map(missing_words));
+        got.extend(met(policies, &question));
+        (expected, got, passed)
     }
+}
+
+/// The requirements that are met, for the reader of a failing case.
+fn met(policies: &PolicySet, question: &Question) -> Option<String> {
+    let met: Vec<&str> = policies.met(question).into_iter().collect();
+    (!met.is_empty()).then(|| format!(", met {}", met.join(", ")))
 }
 
 fn got(verdict: Expected, ids: &BTreeSet<String>, hints: &[String]) -> String {

@@ -10,7 +10,7 @@ use cedar_policy::Response;
 use serde::Serialize;
 
 use super::PolicySet;
-use super::hint::{Change, Hint, hints};
+use super::hint::{Hint, hints};
 use super::question::{On, Question};
 
 /// What policy says.
@@ -59,18 +59,6 @@ impl Denial {
             hints: Vec::new(),
         }
     }
-
-    /// How many approvers in all, and from which groups, where approvals alone are missing: then
-    /// the question can wait as a request instead of being refused.
-    #[must_use]
-    pub fn approvals_needed(&self) -> Option<(usize, &BTreeSet<String>)> {
-        self.hints
-            .iter()
-            .find_map(|hint| match hint.changes.as_slice() {
-                [Change::Approvals { count, groups }] => Some((*count, groups)),
-                _ => None,
-            })
-    }
 }
 
 impl Decision {
@@ -110,7 +98,8 @@ pub fn ask(policies: &PolicySet, question: &Question) -> Decision {
     let Some(cell) = policies.index.cell(question.action, environment) else {
         return deny("no policy speaks about this action");
     };
-    let requests = match policies.vocabulary.requests(question) {
+    let met = policies.met(question);
+    let requests = match policies.vocabulary.requests(question, &met) {
         Ok(requests) => requests,
         Err(error) => return deny(&format!("policy could not be asked: {error}")),
     };

@@ -13,13 +13,10 @@ use serde::Serialize;
 use super::PolicySet;
 use super::case::words;
 use super::decide::{Decision, ask};
-use super::question::{Action, Approval, On, Question, SecondFactor};
+use super::missing::Call;
+use super::question::{Action, Approval, Facts, On, Question, SecondFactor};
 use super::request::written;
 
-/// Approvals beyond those given that are tried.
-const APPROVALS_MAX: usize = 3;
-/// Groups of approvers that are tried one by one.
-const GROUPS_MAX: usize = 32;
 /// Other accounts that are tried.
 const OTHERS_MAX: usize = 32;
 /// Durations tried first, longest first, in seconds; the exact bound is searched above the hit.
@@ -35,6 +32,15 @@ pub enum Change {
         count: usize,
         /// Every one of these groups must be among the groups of the approvers.
         groups: BTreeSet<String>,
+    },
+    /// Requirements of the table.
+    Requirement {
+        /// At least one.
+        names: BTreeSet<String>,
+        /// Who is still missing: `1 of sre-leads and 1 of security`.
+        sentence: String,
+        /// The groups of each further person; at least one person.
+        people: Vec<BTreeSet<String>>,
     },
     /// A TOTP code now.
     FreshSecondFactor,
@@ -80,14 +86,13 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Approvals { count, groups } => {
-                let plural = if *count == 1 { "" } else { "s" };
-                write!(f, "needs {count} approval{plural}")?;
-                let names: Vec<&str> = groups.iter().map(String::as_str).collect();
-                match names.as_slice() {
-                    [] => Ok(()),
-                    [one] => write!(f, " from group {one}"),
-                    many => write!(f, " from groups {}", many.join(" and ")),
-                }
+                write!(f, "needs {}", approvals_words(*count, groups))
+            }
+            Self::Requirement {
+                sentence, people, ..
+            } => {
+                let count = approvals_words(people.len(), &BTreeSet::new());
+                write!(f, "needs {count}: {sentence}")
             }
             Self::FreshSecondFactor => f.write_str("needs a fresh second factor"),
             Self::BoundToken => f.write_str("needs a browser sign-in on this machine"),
@@ -102,7 +107,43 @@ impl fmt::Display for Change {
     }
 }
 
+/// `2 approvals from groups a and b`.
+pub(super) fn approvals_words(count: usize, groups: &BTreeSet<String>) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        [] => format!("{count} approval{plural}"),
+        [one] => format!("{count} approval{plural} from group {one}"),
+        many => format!(
+            "{count} approval{plural} from groups {}",
+            many.join(" and ")
+        ),
+    }
+}
+
+/// Approvals of people who do not exist, one for each set of groups.
+fn suppose(facts: &mut Facts, people: impl IntoIterator<Item = BTreeSet<String>>) {
+    // Numbered on from those there are, so that two changes of one question suppose different people.
+    let first = facts.approvals.len();
+    let supposed = people.into_iter().enumerate().filter_map(|(at, groups)| {
+        let sub = first.saturating_add(at).to_string();
+        Some(Approval {
+            subject: Subject::new("urn:jit-ssh:supposed", &sub).ok()?,
+            groups,
+        })
+    });
+    facts.approvals.extend(supposed);
+}
+
 impl Change {
+    /// How many further people a requirement takes.
+    pub(super) fn people(&self) -> usize {
+        match self {
+            Self::Requirement { people, .. } => people.len(),
+            _ => 0,
+        }
+    }
+
     /// `question` with this change made.
     pub(super) fn apply(&self, question: &Question) -> Question {
         let mut changed = question.clone();
@@ -110,14 +151,9 @@ impl Change {
         match self {
             Self::Approvals { count, groups } => {
                 let missing = count.saturating_sub(question.approvers().len());
-                facts.approvals.extend((0..missing).filter_map(|number| {
-                    let sub = number.to_string();
-                    Some(Approval {
-                        subject: Subject::new("urn:jit-ssh:supposed", &sub).ok()?,
-                        groups: groups.clone(),
-                    })
-                }));
+                suppose(facts, std::iter::repeat_n(groups.clone(), missing));
             }
+            Self::Requirement { people, .. } => suppose(facts, people.iter().cloned()),
             Self::FreshSecondFactor => facts.second_factor = SecondFactor::Totp(Duration::ZERO),
             Self::BoundToken => facts.token_bound = true,
             Self::Reason => facts.reason = Some("supposed".to_owned()),
@@ -198,56 +234,18 @@ impl Search<'_> {
     fn least(&self, kind: Kind, question: &Question) -> Option<Change> {
         let plain = |change: Change| self.permits(&change.apply(question)).then_some(change);
         match kind {
-            Kind::Approvals => self.approvals(question),
+            Kind::Approvals => {
+                let Decision::Deny(denial) = ask(self.policies, question) else {
+                    return None;
+                };
+                Call::new(self.policies, question)?.least(&denial.reasons)
+            }
             Kind::Fresh => plain(Change::FreshSecondFactor),
             Kind::Bound => plain(Change::BoundToken),
             Kind::Reason => plain(Change::Reason),
             Kind::Ticket => plain(Change::Ticket),
             Kind::Shorter => self.shorter(question),
         }
-    }
-
-    fn groups(&self, question: &Question) -> BTreeSet<String> {
-        let cell = self
-            .policies
-            .index
-            .cell(question.action, question.on.environment());
-        cell.map(|cell| cell.approver_groups.clone())
-            .unwrap_or_default()
-    }
-
-    fn approvals(&self, question: &Question) -> Option<Change> {
-        let given = question.approvers().len();
-        let groups = self.groups(question);
-        let permits = |count, groups: &BTreeSet<String>| {
-            let groups = groups.clone();
-            let change = Change::Approvals { count, groups };
-            self.permits(&change.apply(question)).then_some(change)
-        };
-        for count in (given..).skip(1).take(APPROVALS_MAX) {
-            // With every group at once first: where that is refused, fewer need not be tried.
-            if permits(count, &groups).is_none() && permits(count, &BTreeSet::new()).is_none() {
-                continue;
-            }
-            let one_by_one = groups
-                .iter()
-                .take(GROUPS_MAX)
-                .map(|name| BTreeSet::from([name.clone()]));
-            let fewest = std::iter::once(BTreeSet::new())
-                .chain(one_by_one)
-                .find_map(|some| permits(count, &some));
-            return fewest.or_else(|| {
-                let mut needed = groups.clone();
-                for name in groups.iter().take(GROUPS_MAX) {
-                    needed.remove(name);
-                    if permits(count, &needed).is_none() {
-                        needed.insert(name.clone());
-                    }
-                }
-                permits(count, &needed)
-            });
-        }
-        None
     }
 
     fn shorter(&self, question: &Question) -> Option<Change> {
@@ -312,10 +310,7 @@ impl Search<'_> {
     /// The largest change of this kind.
     fn utmost(&self, kind: Kind, question: &Question) -> Option<Change> {
         Some(match kind {
-            Kind::Approvals => Change::Approvals {
-                count: question.approvers().len().saturating_add(APPROVALS_MAX),
-                groups: self.groups(question),
-            },
+            Kind::Approvals => Call::new(self.policies, question)?.utmost(),
             Kind::Fresh => Change::FreshSecondFactor,
             Kind::Bound => Change::BoundToken,
             Kind::Reason => Change::Reason,

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ca_core::name::Environment;
 use cedar_policy as cedar;
-use cedar_policy::{ActionConstraint, Policy, ResourceConstraint};
+use cedar_policy::{ActionConstraint, Effect, Policy, ResourceConstraint};
 
+use super::mention::Mentions;
 use super::question::Action;
 use super::request::Vocabulary;
 
@@ -19,6 +20,10 @@ pub(super) struct Cell {
     pub(super) policies: cedar::PolicySet,
     /// Groups that a condition looks for among the approvers.
     pub(super) approver_groups: BTreeSet<String>,
+    /// Requirements that a condition asks for.
+    pub(super) requirements: BTreeSet<String>,
+    /// Those of them that a permit asks for.
+    pub(super) permits_with: BTreeSet<String>,
 }
 
 /// Cells by action and environment.
@@ -32,7 +37,7 @@ pub(super) struct Index {
 struct Scoped<'a> {
     policy: &'a Policy,
     environment: Option<String>,
-    approver_groups: BTreeSet<String>,
+    mentions: Mentions,
 }
 
 impl Index {
@@ -48,7 +53,7 @@ impl Index {
         let scoped = |policy| Scoped {
             policy,
             environment: environment_named(policy),
-            approver_groups: approver_groups(policy),
+            mentions: Mentions::of(policy),
         };
         let scoped: Vec<Scoped<'_>> = policies.iter().map(scoped).collect();
         let names: BTreeSet<&String> = scoped
@@ -74,6 +79,8 @@ impl Index {
         for cell in rows.flat_map(BTreeMap::values) {
             all.approver_groups
                 .extend(cell.approver_groups.iter().cloned());
+            all.requirements.extend(cell.requirements.iter().cloned());
+            all.permits_with.extend(cell.permits_with.iter().cloned());
             for policy in cell.policies.policies() {
                 if all.policies.policy(policy.id()).is_none() {
                     all.policies.add(policy.clone()).unwrap();
@@ -106,8 +113,16 @@ fn row(
         for one in scoped {
             let here = one.environment.is_none() || one.environment.as_ref() == environment;
             if here && may_be(one.policy, action, vocabulary) {
-                cell.approver_groups
-                    .extend(one.approver_groups.iter().cloned());
+                let Mentions {
+                    approver_groups,
+                    requirements,
+                    ..
+                } = &one.mentions;
+                cell.approver_groups.extend(approver_groups.iter().cloned());
+                cell.requirements.extend(requirements.iter().cloned());
+                if one.policy.effect() == Effect::Permit {
+                    cell.permits_with.extend(requirements.iter().cloned());
+                }
                 cell.policies.add(one.policy.clone())?;
             }
         }
@@ -141,50 +156,5 @@ fn environment_named(policy: &Policy) -> Option<String> {
         // An id without a slash is no account of ours: kept under a name no environment has.
         "Account" => Some(id.split_once('/').map_or(id, |(name, _)| name).to_owned()),
         _ => None,
-    }
-}
-
-/// Literals in `context.approver_groups.contains("x")`, `containsAny([…])`, `containsAll([…])`.
-fn approver_groups(policy: &Policy) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mentions = policy
-        .to_cedar()
-        .is_none_or(|text| text.contains("approver_groups"));
-    if mentions && let Ok(json) = policy.to_json() {
-        collect(&json, &mut found);
-    }
-    found
-}
-
-fn collect(json: &serde_json::Value, found: &mut BTreeSet<String>) {
-    match json {
-        serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        serde_json::Value::Object(fields) => {
-            for (name, value) in fields {
-                let asks = matches!(name.as_str(), "contains" | "containsAny" | "containsAll");
-                let of = value.pointer("/left/./attr").and_then(|attr| attr.as_str());
-                if asks && of == Some("approver_groups") {
-                    literals(value.get("right"), found);
-                }
-                collect(value, found);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn literals(json: Option<&serde_json::Value>, found: &mut BTreeSet<String>) {
-    match json {
-        Some(serde_json::Value::String(text)) => {
-            found.insert(text.clone());
-        }
-        Some(serde_json::Value::Array(items)) => {
-            items.iter().for_each(|item| literals(Some(item), found));
-        }
-        Some(serde_json::Value::Object(fields)) => fields
-            .iter()
-            .filter(|(name, _)| matches!(name.as_str(), "Value" | "Set"))
-            .for_each(|(_, value)| literals(Some(value), found)),
-        _ => {}
     }
 }

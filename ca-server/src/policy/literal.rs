@@ -1,4 +1,4 @@
-//! Environments and accounts that a policy names: whether they can exist.
+//! Environments, accounts and requirements that a policy names: whether they can exist.
 //!
 //! Reads the scope and the conditions. Cedar cannot tell: any text is an entity to it, so a misspelt
 //! name is a policy that never applies. Decides nothing about login names, which hosts define.
@@ -9,8 +9,10 @@ use std::ops::Range;
 use ca_core::name::Environment;
 use cedar_policy::Policy;
 
-use super::Source;
 use super::error::Problem;
+use super::mention::Mentions;
+use super::requirement::Requirements;
+use super::{REQUIREMENTS_NAME, Source};
 
 /// A problem for each environment that `policy`, which stands at `span` of `source`, names and that
 /// is none of `known`, and for each account that is not `environment/login-name`.
@@ -45,6 +47,35 @@ pub(super) fn unknown(
         Some(at((source, &span), &id, message, None))
     };
     named.into_iter().filter_map(wrong).collect()
+}
+
+/// A problem for each requirement that the policy asks for and that is not in the table, and one if
+/// it looks at `context.met` in a way that hides the names.
+pub(super) fn unknown_requirements(
+    mentions: &Mentions,
+    (source, span): (&Source, Range<usize>),
+    known: &Requirements,
+) -> Vec<Problem> {
+    let there_are: Vec<&str> = known.iter().map(|(name, _)| name).collect();
+    let there_are = match there_are.as_slice() {
+        [] => format!("{REQUIREMENTS_NAME} is absent or empty"),
+        names => format!("there are: {}", names.join(", ")),
+    };
+    let names = mentions.requirements.iter();
+    let mut problems: Vec<Problem> = names
+        .filter(|name| known.get(name).is_none())
+        .map(|name| {
+            let message = format!("there is no requirement {name:?} ({there_are})");
+            let hint = format!("add it to {REQUIREMENTS_NAME}, below [requirements]");
+            at((source, &span), name, message, Some(hint))
+        })
+        .collect();
+    if mentions.unclear {
+        let message = "context.met is looked at without a name that can be checked".to_owned();
+        let hint = "write context.met.contains(\"NAME\"), containsAll([…]) or containsAny([…])";
+        problems.push(at((source, &span), "met", message, Some(hint.to_owned())));
+    }
+    problems
 }
 
 /// A problem at the first place where the policy writes `id`, else at the policy.
@@ -89,6 +120,7 @@ mod tests {
         PolicySet::parse(
             &Source::new(name, schema),
             &[Source::new("a.cedar", text)],
+            None,
             Some(&BTreeSet::from(known)),
         )
     }

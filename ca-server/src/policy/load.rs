@@ -13,7 +13,9 @@ use cedar_policy::{Effect, Policy, PrincipalConstraint, Schema, ValidationMode, 
 use super::Source;
 use super::error::{PolicyError, Problem, place};
 use super::literal;
+use super::mention::Mentions;
 use super::request::Vocabulary;
+use super::requirement::Requirements;
 
 /// Where a policy stands and what it says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -26,6 +28,8 @@ pub struct PolicyInfo {
     pub reason: String,
     /// Whether it forbids; otherwise it permits.
     pub forbids: bool,
+    /// Requirements that its conditions ask for.
+    pub requirements: BTreeSet<String>,
 }
 
 /// What loading yields.
@@ -33,12 +37,14 @@ pub(super) struct Loaded {
     pub(super) policies: Vec<Policy>,
     pub(super) about: BTreeMap<String, PolicyInfo>,
     pub(super) vocabulary: Vocabulary,
+    pub(super) requirements: Requirements,
 }
 
-/// Everything in `sources`, or everything that is wrong with it.
+/// Everything in `sources` and the table of requirements, or everything that is wrong with it.
 pub(super) fn load(
     schema: &Source,
     sources: &[Source],
+    requirements: Option<&Source>,
     environments: Option<&BTreeSet<Environment>>,
 ) -> Result<Loaded, PolicyError> {
     let one = |problem| PolicyError {
@@ -63,14 +69,24 @@ pub(super) fn load(
     })?;
     let validator = Validator::new(schema);
     let mut loading = Loading::default();
+    let table = requirements.map_or_else(|| Ok(Requirements::default()), Requirements::parse);
+    // Without its table no policy is blamed for the names that it asks for.
+    let known = Known {
+        environments,
+        requirements: table.as_ref().ok(),
+    };
     for source in sources {
-        loading.file(source, &validator, environments);
+        loading.file(source, &validator, &known);
     }
+    loading
+        .problems
+        .extend(table.as_ref().err().into_iter().flatten().cloned());
     if loading.problems.is_empty() {
         Ok(Loaded {
             policies: loading.policies,
             about: loading.about,
             vocabulary,
+            requirements: table.unwrap_or_default(),
         })
     } else {
         loading
@@ -82,6 +98,12 @@ pub(super) fn load(
     }
 }
 
+/// What policies may name.
+struct Known<'a> {
+    environments: Option<&'a BTreeSet<Environment>>,
+    requirements: Option<&'a Requirements>,
+}
+
 #[derive(Default)]
 struct Loading {
     policies: Vec<Policy>,
@@ -90,12 +112,7 @@ struct Loading {
 }
 
 impl Loading {
-    fn file(
-        &mut self,
-        source: &Source,
-        validator: &Validator,
-        environments: Option<&BTreeSet<Environment>>,
-    ) {
+    fn file(&mut self, source: &Source, validator: &Validator, known: &Known<'_>) {
         let (name, text) = (source.name.as_str(), source.text.as_str());
         let set = match cedar::PolicySet::from_str(text) {
             Ok(set) => set,
@@ -126,18 +143,23 @@ impl Loading {
             self.problems.push(Problem::cedar(name, text, warning));
         }
         for policy in set.policies() {
-            if let Some(known) = environments {
-                let span = policy.as_ref().loc().map_or(0..text.len(), |loc| {
-                    loc.span.offset()..loc.span.offset().saturating_add(loc.span.len())
-                });
-                let found = literal::unknown(policy, (source, span), known);
+            let span = policy.as_ref().loc().map_or(0..text.len(), |loc| {
+                loc.span.offset()..loc.span.offset().saturating_add(loc.span.len())
+            });
+            if let Some(known) = known.environments {
+                let found = literal::unknown(policy, (source, span.clone()), known);
                 self.problems.extend(found);
             }
-            self.policy(source, policy);
+            let mentions = Mentions::of(policy);
+            if let Some(known) = known.requirements {
+                let found = literal::unknown_requirements(&mentions, (source, span), known);
+                self.problems.extend(found);
+            }
+            self.policy(source, policy, mentions.requirements);
         }
     }
 
-    fn policy(&mut self, source: &Source, policy: &Policy) {
+    fn policy(&mut self, source: &Source, policy: &Policy, requirements: BTreeSet<String>) {
         let (name, text) = (source.name.as_str(), source.text.as_str());
         let start = policy.as_ref().loc().map_or(0, |loc| loc.span.offset());
         let width = text
@@ -193,6 +215,7 @@ impl Loading {
             line: place(text, start).line,
             reason: reason.unwrap_or_default().to_owned(),
             forbids: policy.effect() == Effect::Forbid,
+            requirements,
         };
         self.about.insert(id.to_owned(), about);
         self.policies.push(policy.new_id(cedar::PolicyId::new(id)));

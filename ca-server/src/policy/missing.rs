@@ -1,27 +1,283 @@
+//! What approvals alone are missing: the least number of further people that turns a denial into a
+//! permit, found by asking the same policies as if they had approved.
+//!
+//! Runs inside the ledger's turn, so it gives up after one question where approvals cannot help.
+
 use std::collections::BTreeSet;
 
-use super::{Decision, PolicySet, Question, decide};
+use super::PolicySet;
+use super::decide::{Decision, Reason, ask};
+use super::hint::{Change, approvals_words};
+use super::index::Cell;
+use super::question::{Action, Question};
+use super::quorum;
+use super::requirement::{Seats, words};
 
+/// Approvals beyond those given that are tried where no requirement says how many.
+const APPROVALS_MAX: usize = 3;
+/// Groups of approvers that are tried one by one.
+const GROUPS_MAX: usize = 32;
+
+/// What approvals alone are missing for a permit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
+    /// `1 of sre-leads and 1 of security`; for a plain count `2 approvals` or
+    /// `1 approval from group x`. What earlier approvals settled is left out.
     pub sentence: String,
+    /// The least number of further people.
     pub count: usize,
+    /// Ids of the forbids that hold for lack of them; empty where no policy permits without them.
     pub policies: BTreeSet<String>,
 }
 
+/// What approvals alone are missing for a permit; `None` when the answer is a permit already, when
+/// approvals alone do not help, or when `question` is no login.
 #[must_use]
 pub fn approvals_missing(policies: &PolicySet, question: &Question) -> Option<Missing> {
-    let Decision::Deny(denial) = decide(policies, question, &[]) else {
+    if question.action != Action::Login {
+        return None;
+    }
+    let call = Call::new(policies, question)?;
+    call.utmost_permitted()?;
+    let Decision::Deny(denial) = ask(policies, question) else {
         return None;
     };
-    let (count, _) = denial.approvals_needed()?;
+    let (sentence, count) = match call.least(&denial.reasons)? {
+        Change::Approvals { count, groups } => {
+            let further = count.saturating_sub(question.approvers().len());
+            (approvals_words(further, &groups), further)
+        }
+        Change::Requirement {
+            sentence, people, ..
+        } => (sentence, people.len()),
+        _ => return None,
+    };
+    let ids = denial.reasons.into_iter().filter_map(|r| r.policy);
     Some(Missing {
-        sentence: denial.hints.first()?.to_string(),
-        count: count.saturating_sub(question.facts.approvals.len()),
-        policies: denial
-            .reasons
-            .iter()
-            .filter_map(|r| r.policy.clone())
-            .collect(),
+        sentence,
+        count,
+        policies: ids.collect(),
     })
 }
+
+/// The search for people to call for one question.
+pub(super) struct Call<'a> {
+    policies: &'a PolicySet,
+    question: &'a Question,
+    cell: &'a Cell,
+}
+
+impl<'a> Call<'a> {
+    /// `None` if no policy speaks about the question.
+    pub(super) fn new(policies: &'a PolicySet, question: &'a Question) -> Option<Self> {
+        let environment = question.on.environment();
+        let cell = policies.index.cell(question.action, environment)?;
+        Some(Self {
+            policies,
+            question,
+            cell,
+        })
+    }
+
+    /// The approvals of so many people, all in every group that anything here looks for, that every
+    /// requirement is met and every count reached that is tried.
+    pub(super) fn utmost(&self) -> Change {
+        self.utmost_from(&self.cell.approver_groups)
+    }
+
+    fn utmost_from(&self, groups: &BTreeSet<String>) -> Change {
+        let table = &self.policies.requirements;
+        let asked = &self.cell.requirements;
+        let seated = table.groups(asked).into_iter().map(str::to_owned);
+        let given = self.question.approvers();
+        let named = asked.iter().filter_map(|name| table.get(name));
+        let open = named.map(|requirement| quorum::count(&requirement.open(&given)));
+        let further = open.max().unwrap_or(0).max(APPROVALS_MAX);
+        Change::Approvals {
+            count: given.len().saturating_add(further),
+            groups: seated.chain(groups.iter().cloned()).collect(),
+        }
+    }
+
+    /// [`Self::utmost`], if that is permitted. A policy may shut out a group that it names, so
+    /// without the groups of the policies, too.
+    fn utmost_permitted(&self) -> Option<Change> {
+        self.permitted(self.utmost()).or_else(|| {
+            let bare = || self.utmost_from(&BTreeSet::new());
+            let differs = !self.cell.approver_groups.is_empty();
+            differs.then(bare).and_then(|change| self.permitted(change))
+        })
+    }
+
+    fn permitted(&self, change: Change) -> Option<Change> {
+        let changed = change.apply(self.question);
+        ask(self.policies, &changed).is_permit().then_some(change)
+    }
+
+    /// The fewest people whose approval alone permits the question, which was denied for `reasons`:
+    /// requirements by name first, then plain counts, then both.
+    pub(super) fn least(&self, reasons: &[Reason]) -> Option<Change> {
+        let open = self.open(reasons);
+        if open.is_empty() {
+            return self.counted();
+        }
+        if let Some(met) = self.fewest_requirements(open.clone(), &[]) {
+            // Where as many people of no group do, it was their number that counted.
+            let people = met.people();
+            let count = self.question.approvers().len().saturating_add(people);
+            let groups = BTreeSet::new();
+            let anybody = self.permitted(Change::Approvals { count, groups });
+            return anybody.and_then(|_| self.counted()).or(Some(met));
+        }
+        self.counted().or_else(|| {
+            let changed = self.change(&open, &[]).apply(self.question);
+            let more = Call {
+                question: &changed,
+                ..*self
+            };
+            let Change::Approvals { count, groups } = more.counted()? else {
+                return None;
+            };
+            let extra = count.saturating_sub(changed.approvers().len());
+            self.fewest_requirements(open, &vec![groups; extra])
+        })
+    }
+
+    /// The requirements that are not met and that may be what is missing, with their open seats: of
+    /// the policies that forbid, and of those that might permit.
+    fn open(&self, reasons: &[Reason]) -> Vec<Open<'a>> {
+        let given = self.question.approvers();
+        let forbids = reasons.iter().filter_map(|r| r.policy.as_ref());
+        let asked: BTreeSet<&String> = forbids
+            .filter_map(|id| self.policies.about.get(id))
+            .flat_map(|info| &info.requirements)
+            .chain(&self.cell.permits_with)
+            .collect();
+        let named = asked.into_iter().filter_map(|name| {
+            let (name, requirement) = self.policies.requirements.entry(name)?;
+            let seats = requirement.open(&given);
+            (!seats.is_empty()).then_some(Open { name, seats })
+        });
+        let mut open: Vec<Open<'a>> = named.collect();
+        // Dearest first: those are taken back first.
+        open.sort_by_key(|one| std::cmp::Reverse(quorum::count(&one.seats)));
+        open
+    }
+
+    /// All of `open` met, with `extra` people besides, then taken back what is not needed.
+    fn fewest_requirements(
+        &self,
+        mut open: Vec<Open<'a>>,
+        extra: &[BTreeSet<String>],
+    ) -> Option<Change> {
+        self.permitted(self.change(&open, extra))?;
+        let mut at = 0;
+        while at < open.len() && open.len() > 1 {
+            let mut fewer = open.clone();
+            fewer.remove(at);
+            if self.permitted(self.change(&fewer, extra)).is_some() {
+                open = fewer;
+            } else {
+                at = at.saturating_add(1);
+            }
+        }
+        Some(self.change(&open, extra))
+    }
+
+    /// The people that meet all of `open`. One person may fill a seat in each requirement, so those
+    /// of several are laid over each other.
+    fn change(&self, open: &[Open<'_>], extra: &[BTreeSet<String>]) -> Change {
+        let mut people: Vec<BTreeSet<String>> = Vec::new();
+        for one in open {
+            let groups = one
+                .seats
+                .iter()
+                .flat_map(|seats| std::iter::repeat_n(&seats.group, seats.count));
+            for (at, group) in groups.enumerate() {
+                if people.len() <= at {
+                    people.push(BTreeSet::new());
+                }
+                if let Some(person) = people.get_mut(at) {
+                    person.extend(group.clone());
+                }
+            }
+        }
+        let mut sentence = sentence(open);
+        if let Some(groups) = extra.first() {
+            sentence = format!(
+                "{sentence} and {} more",
+                approvals_words(extra.len(), groups)
+            );
+        }
+        people.extend(extra.iter().cloned());
+        Change::Requirement {
+            names: open.iter().map(|one| one.name.to_owned()).collect(),
+            sentence,
+            people,
+        }
+    }
+
+    /// The fewest approvals, with the fewest groups, that permit without looking at requirements.
+    fn counted(&self) -> Option<Change> {
+        let given = self.question.approvers().len();
+        let groups = &self.cell.approver_groups;
+        let permits = |count, groups: &BTreeSet<String>| {
+            let groups = groups.clone();
+            self.permitted(Change::Approvals { count, groups })
+        };
+        for count in (given..).skip(1).take(APPROVALS_MAX) {
+            // With every group at once first: where that is refused, fewer need not be tried.
+            if permits(count, groups).is_none() && permits(count, &BTreeSet::new()).is_none() {
+                continue;
+            }
+            let one_by_one = groups
+                .iter()
+                .take(GROUPS_MAX)
+                .map(|name| BTreeSet::from([name.clone()]));
+            let fewest = std::iter::once(BTreeSet::new())
+                .chain(one_by_one)
+                .find_map(|some| permits(count, &some));
+            return fewest.or_else(|| {
+                let mut needed = groups.clone();
+                for name in groups.iter().take(GROUPS_MAX) {
+                    needed.remove(name);
+                    if permits(count, &needed).is_none() {
+                        needed.insert(name.clone());
+                    }
+                }
+                permits(count, &needed)
+            });
+        }
+        None
+    }
+}
+
+/// A requirement that is not met, with the seats still open.
+#[derive(Clone)]
+struct Open<'a> {
+    name: &'a str,
+    seats: Vec<Seats>,
+}
+
+/// `1 of security`; with several requirements each is named, as one person may count for both.
+fn sentence(open: &[Open<'_>]) -> String {
+    let mut told: Vec<(String, &str)> = Vec::new();
+    for one in open {
+        let seats = words(&one.seats);
+        if told.iter().all(|(known, _)| *known != seats) {
+            told.push((seats, one.name));
+        }
+    }
+    match told.as_slice() {
+        [(seats, _)] => seats.clone(),
+        many => {
+            let named = many
+                .iter()
+                .map(|(seats, name)| format!("{seats} (for {name})"));
+            named.collect::<Vec<_>>().join(" and ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

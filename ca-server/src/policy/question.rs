@@ -196,10 +196,10 @@ pub struct Facts {
     pub ticket: Option<String>,
     /// Whether the person is on call now.
     pub on_call: bool,
+    /// Emergency accesses of the person that nobody has reviewed yet.
+    pub unreviewed: u64,
     /// Whose request, grant or emergency access this is about (approve, review, revoke).
     pub holder: Option<Subject>,
-    /// Emergencies of this person that nobody has judged yet.
-    pub unreviewed: u64,
 }
 
 /// One question to policy.

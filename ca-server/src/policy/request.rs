@@ -101,9 +101,12 @@ impl Vocabulary {
     ///
     /// What the schema asks for that is not supplied, or the other way round.
     pub(super) fn check(&self, schema: &Schema) -> Result<(), AskError> {
+        // An empty set would fit a set of anything.
+        let met = BTreeSet::from(["specimen"]);
         for action in Action::ALL {
             let question = specimen(action)?;
-            let context = Context::from_pairs(self.facts(&question)).map_err(AskError::new)?;
+            let context =
+                Context::from_pairs(self.facts(&question, &met)).map_err(AskError::new)?;
             let (entities, resources) = self.entities(&question)?;
             Entities::from_entities(entities, Some(schema)).map_err(AskError::new)?;
             for (_, resource) in resources {
@@ -116,9 +119,14 @@ impl Vocabulary {
         Ok(())
     }
 
-    /// The requests for `question`: one context and one set of entities for all of them.
-    pub(super) fn requests(&self, question: &Question) -> Result<Requests, AskError> {
-        let context = Context::from_pairs(self.facts(question)).map_err(AskError::new)?;
+    /// The requests for `question`, for which the requirements called `met` are met: one context
+    /// and one set of entities for all of them.
+    pub(super) fn requests(
+        &self,
+        question: &Question,
+        met: &BTreeSet<&str>,
+    ) -> Result<Requests, AskError> {
+        let context = Context::from_pairs(self.facts(question, met)).map_err(AskError::new)?;
         let (entities, resources) = self.entities(question)?;
         // Everything is one step from its parents (actions come with all of theirs), so there is no
         // closure to compute.
@@ -186,7 +194,7 @@ impl Vocabulary {
         Ok((entities, resources))
     }
 
-    fn facts(&self, question: &Question) -> Vec<(String, Value)> {
+    fn facts(&self, question: &Question, met: &BTreeSet<&str>) -> Vec<(String, Value)> {
         let facts = &question.facts;
         let approvers = question.approvers();
         let groups: BTreeSet<&str> = approvers.values().flatten().copied().collect();
@@ -211,7 +219,9 @@ impl Vocabulary {
             ("now", made(&self.datetime, &time)),
             ("hour", long(seconds / 3600 % 24)),
             ("weekday", long(weekday(seconds))),
+            ("met", Value::new_set(met.iter().copied().map(text))),
             ("on_call", Value::new_bool(facts.on_call)),
+            ("unreviewed", long(facts.unreviewed)),
         ];
         pairs.extend(written(facts.reason.as_deref()).map(|words| ("reason", text(words))));
         pairs.extend(written(facts.ticket.as_deref()).map(|words| ("ticket", text(words))));
@@ -287,8 +297,8 @@ fn specimen(action: Action) -> Result<Question, AskError> {
             reason: Some("because".to_owned()),
             ticket: Some("T-1".to_owned()),
             on_call: true,
+            unreviewed: 1,
             holder: Some(holder),
-            unreviewed: 0,
         },
     })
 }

@@ -63,7 +63,7 @@ pub(super) fn decide(
 }
 
 /// The grant as a certificate to be signed.
-pub(in crate::ca) fn prepare(
+pub(in super::super) fn prepare(
     actor: &Actor,
     grant: Grant,
     (parsed, nonce): (Parsed<'_>, [u8; 32]),
@@ -84,7 +84,7 @@ pub(in crate::ca) fn prepare(
 }
 
 /// Nothing unless this very request was answered with a certificate before.
-pub(in crate::ca) fn answered(
+pub(in super::super) fn answered(
     state: &State,
     turn: Turn,
     actor: &Actor,
@@ -106,7 +106,7 @@ pub(in crate::ca) fn answered(
 }
 
 /// Nothing unless the person or the environment is frozen.
-pub(in crate::ca) fn not_frozen(
+pub(in super::super) fn not_frozen(
     state: &State,
     actor: &Actor,
     rules: &EnvironmentRules,
@@ -200,7 +200,7 @@ fn open(
 }
 
 /// A denial without hints.
-pub(in crate::ca) fn denied_plainly(denial: &Denial) -> Failure {
+pub(in super::super) fn denied_plainly(denial: &Denial) -> Failure {
     Failure::Denied {
         reasons: denial.reasons.iter().map(reason).collect(),
         hints: Vec::new(),
@@ -208,7 +208,7 @@ pub(in crate::ca) fn denied_plainly(denial: &Denial) -> Failure {
 }
 
 /// A refusal of somebody known that policy was not asked about.
-pub(in crate::ca) fn refuse_wish(
+pub(in super::super) fn refuse_wish(
     actor: &Actor,
     failure: Failure,
     source: IpAddr,
@@ -232,7 +232,7 @@ pub(in crate::ca) fn refuse_wish(
     }
 }
 
-pub(in crate::ca) fn refuse_denied(
+pub(in super::super) fn refuse_denied(
     actor: &Actor,
     policies: &PolicySet,
     denied: Box<Denied>,

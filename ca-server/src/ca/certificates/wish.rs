@@ -23,13 +23,13 @@ const TICKET_BYTES_MAX: usize = 64;
 const DURATION_SECONDS_MIN: u64 = 60;
 
 /// A request, parsed.
-pub(super) struct Parsed<'a> {
-    pub(super) signing: &'a Signing,
-    pub(super) wish: Wish,
-    pub(super) subject_key: SubjectKey,
-    pub(super) request_id: String,
-    pub(super) request_digest: Digest,
-    pub(super) access_request: Option<u64>,
+pub(in super::super) struct Parsed<'a> {
+    pub(in super::super) signing: &'a Signing,
+    pub(in super::super) wish: Wish,
+    pub(in super::super) subject_key: SubjectKey,
+    pub(in super::super) request_id: String,
+    pub(in super::super) request_digest: Digest,
+    pub(in super::super) access_request: Option<u64>,
 }
 
 impl Ca {
@@ -38,7 +38,7 @@ impl Ca {
     /// # Errors
     ///
     /// [`Failure::Invalid`] for the first wrong field.
-    pub(super) fn parse(
+    pub(in super::super) fn parse(
         &self,
         body: &RequestCertificate,
         source: IpAddr,

@@ -80,6 +80,9 @@ pub struct Explain {
     /// They are on call.
     #[arg(long)]
     on_call: bool,
+    /// Emergency accesses of theirs that nobody has reviewed yet.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    unreviewed: u64,
     /// Whose request, grant or emergency access it is about.
     #[arg(long, value_name = "NAME")]
     holder: Option<UserName>,
@@ -126,9 +129,9 @@ pub(super) fn run(
         .and_then(|name| setting.accounts.as_ref()?.get(name));
     let decision = decide(&policies, &question, others.map_or(&[], Vec::as_slice));
     if json {
-        print_json(&policies, &decision, out)?;
+        print_json(&policies, &question, &decision, out)?;
     } else {
-        print(&policies, &decision, out)?;
+        print(&policies, &question, &decision, out)?;
     }
     Ok(if decision.is_permit() {
         EXIT_OK
@@ -209,14 +212,19 @@ impl Explain {
                 reason: self.reason.clone(),
                 ticket: self.ticket.clone(),
                 on_call: self.on_call,
+                unreviewed: self.unreviewed,
                 holder: holder.transpose()?,
-                unreviewed: 0,
             },
         })
     }
 }
 
-fn print(policies: &PolicySet, decision: &Decision, out: &mut dyn Write) -> io::Result<()> {
+fn print(
+    policies: &PolicySet,
+    question: &Question,
+    decision: &Decision,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     match decision {
         Decision::Permit { policies: ids } => {
             writeln!(out, "permit")?;
@@ -225,6 +233,7 @@ fn print(policies: &PolicySet, decision: &Decision, out: &mut dyn Write) -> io::
                 let reason = about.map_or("", |info| info.reason.as_str());
                 writeln!(out, "  {id} ({}): {reason}", place(policies, id))?;
             }
+            print_requirements(policies, question, decision, out)?;
         }
         Decision::Deny(Denial { reasons, hints }) => {
             writeln!(out, "deny")?;
@@ -239,6 +248,7 @@ fn print(policies: &PolicySet, decision: &Decision, out: &mut dyn Write) -> io::
                     None => writeln!(out, "  {whom}{}", reason.sentence)?,
                 }
             }
+            print_requirements(policies, question, decision, out)?;
             for hint in hints {
                 writeln!(out, "hint: {hint}")?;
             }
@@ -253,7 +263,12 @@ fn print(policies: &PolicySet, decision: &Decision, out: &mut dyn Write) -> io::
     Ok(())
 }
 
-fn print_json(policies: &PolicySet, decision: &Decision, out: &mut dyn Write) -> io::Result<()> {
+fn print_json(
+    policies: &PolicySet,
+    question: &Question,
+    decision: &Decision,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let ids: BTreeSet<&String> = match decision {
         Decision::Permit { policies } => policies.iter().collect(),
         Decision::Deny(denial) => denial
@@ -281,9 +296,52 @@ fn print_json(policies: &PolicySet, decision: &Decision, out: &mut dyn Write) ->
         "determining": determining,
         "reasons": reasons,
         "hints": hints,
+        "requirements": requirements(policies, question, decision),
         "policy_digest": hex(policies.digest()),
     });
     writeln!(out, "{document}")
+}
+
+/// What the approvals supposed so far are worth: every requirement that they meet, and those that
+/// the forbidding policies ask for.
+fn requirements(
+    policies: &PolicySet,
+    question: &Question,
+    decision: &Decision,
+) -> Vec<serde_json::Value> {
+    let asked = |name: &str| match decision {
+        Decision::Permit { .. } => false,
+        Decision::Deny(denial) => {
+            let ids = denial.reasons.iter().filter_map(|r| r.policy.as_ref());
+            let mut infos = ids.filter_map(|id| policies.policies().get(id));
+            infos.any(|info| info.requirements.contains(name))
+        }
+    };
+    let standing = policies.requirements().iter().filter_map(|(name, about)| {
+        let missing = about.missing(question);
+        (missing.is_none() || asked(name)).then(|| {
+            json!({"name": name, "people": about.to_string(), "met": missing.is_none(),
+                   "missing": missing})
+        })
+    });
+    standing.collect()
+}
+
+fn print_requirements(
+    policies: &PolicySet,
+    question: &Question,
+    decision: &Decision,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for one in requirements(policies, question, decision) {
+        let text = |key| one.get(key).and_then(serde_json::Value::as_str);
+        let (name, people) = (text("name").unwrap_or(""), text("people").unwrap_or(""));
+        match text("missing") {
+            None => writeln!(out, "requirement {name} ({people}) is met")?,
+            Some(missing) => writeln!(out, "requirement {name} ({people}) lacks {missing}")?,
+        }
+    }
+    Ok(())
 }
 
 fn hint_json(hint: &Hint) -> serde_json::Value {

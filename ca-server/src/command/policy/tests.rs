@@ -52,7 +52,7 @@ fn check_counts_valid_policies() {
     let dir = folder();
     let (code, text) = policy(dir.path(), "check");
     assert_eq!(code, EXIT_OK);
-    assert!(text.starts_with("17 policies in "), "{text}");
+    assert!(text.starts_with("19 policies in "), "{text}");
 }
 
 #[test]
@@ -144,7 +144,8 @@ fn explain_names_policy_place_reason_and_what_would_help() {
         text,
         "deny\n  root: prod-root-needs-approval (production.cedar:15): root in prod needs the \
          approval of another person from group approver\n\
-         hint: needs 1 approval from group approver\nhint: account deploy is allowed\n"
+         requirement prod-root (1 of approver) lacks 1 of approver\n\
+         hint: needs 1 approval: 1 of approver\nhint: account deploy is allowed\n"
     );
     let (code, text) = policy(dir.path(), &format!("{line} --approved-by carol:approver"));
     assert_eq!(code, EXIT_OK);
@@ -152,6 +153,8 @@ fn explain_names_policy_place_reason_and_what_would_help() {
         text.starts_with("permit\n  prod-root (production.cedar:3): "),
         "{text}"
     );
+    let met = "requirement prod-root (1 of approver) is met\n";
+    assert!(text.ends_with(met), "{text}");
 }
 
 #[test]

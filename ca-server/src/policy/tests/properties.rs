@@ -39,6 +39,10 @@ fn policy() -> impl Strategy<Value = String> {
         Just("context.approvals >= 1"),
         Just("context.approvals >= 2 && context.approver_groups.contains(\"leads\")"),
         Just("context.approver_groups.containsAny([\"leads\", \"security\"])"),
+        Just("context.met.contains(\"lead\")"),
+        Just("context.met.containsAll([\"lead\", \"two-keys\"])"),
+        Just("context.met.contains(\"two-keys\") && context.approvals >= 3"),
+        Just("context.met.containsAny([\"two-keys\", \"many\"]) || context.on_call"),
         Just("context.mfa_age <= 60"),
         Just("context.token_bound"),
         Just("context has reason"),
@@ -57,9 +61,14 @@ fn policies() -> impl Strategy<Value = PolicySet> {
         for (at, text) in texts.iter().enumerate() {
             write!(all, "@id(\"p{at}\")\n@reason(\"reason {at}\")\n{text}").unwrap();
         }
-        set(&all).unwrap()
+        set_with(TABLE, &all).unwrap()
     })
 }
+
+/// Requirements for those policies, each of another shape.
+const TABLE: &str = "lead = [[\"1 of leads\"]]\n\
+    two-keys = [[\"1 of leads\", \"1 of security\"], [\"2 of security\"]]\n\
+    many = [[\"4 approvals\"]]\n";
 
 fn question() -> impl Strategy<Value = Question> {
     let environment = prop_oneof![Just("prod"), Just("staging"), Just("lab")];
@@ -185,7 +194,8 @@ fn figures() {
         let permit = begun.elapsed() / rounds;
         let begun = Instant::now();
         for _ in 0..rounds {
-            assert!(policies.vocabulary.requests(&question).is_ok());
+            let met = policies.met(&question);
+            assert!(policies.vocabulary.requests(&question, &met).is_ok());
         }
         let building = begun.elapsed() / rounds;
         question.facts.duration = Duration::from_secs(36_000);

@@ -1,0 +1,108 @@
+//! Who fills which seat: whether approvals meet a requirement, and which seats stay open.
+//!
+//! Every seat takes another person, so somebody in two groups fills one seat, not two. Which one is
+//! found by bipartite matching (Kuhn's augmenting paths): trying groups in turn would call a quorum
+//! incomplete that is complete with two people seated the other way round.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ca_core::name::Subject;
+
+use super::question::Question;
+use super::requirement::{Alternative, Requirement, Requirements, Seats, words};
+
+/// Distinct approvers with their groups; see [`super::Question::approvers`].
+pub(super) type People<'a> = BTreeMap<&'a Subject, BTreeSet<&'a str>>;
+
+impl Requirements {
+    /// Names of the requirements that `people` meet.
+    pub(super) fn met(&self, people: &People<'_>) -> BTreeSet<&str> {
+        // No alternative is empty, so nobody meets nothing.
+        let any = !people.is_empty();
+        self.iter()
+            .filter(|(_, requirement)| any && requirement.open(people).is_empty())
+            .map(|(name, _)| name)
+            .collect()
+    }
+}
+
+impl Requirement {
+    /// The seats still open in the alternative with the fewest of them, the first of several; none
+    /// if the requirement is met.
+    pub(super) fn open(&self, people: &People<'_>) -> Vec<Seats> {
+        let open = self.alternatives.iter().map(|one| one.open(people));
+        open.min_by_key(|seats| count(seats)).unwrap_or_default()
+    }
+}
+
+impl Requirement {
+    /// Who is still missing under the approvals of `question`, in words: `1 of security`.
+    #[must_use]
+    pub fn missing(&self, question: &Question) -> Option<String> {
+        let open = self.open(&question.approvers());
+        (!open.is_empty()).then(|| words(&open))
+    }
+}
+
+/// How many people `seats` are for.
+pub(super) fn count(seats: &[Seats]) -> usize {
+    seats.iter().map(|seats| seats.count).sum()
+}
+
+impl Alternative {
+    /// The seats that stay open when as many as possible are filled, earlier ones first.
+    fn open(&self, people: &People<'_>) -> Vec<Seats> {
+        let mut matching = Matching {
+            seats: Vec::new(),
+            people: people.values().map(|groups| (groups, None)).collect(),
+        };
+        let mut open = Vec::new();
+        for seats in &self.seats {
+            let mut left = seats.clone();
+            for _ in 0..seats.count {
+                let seat = matching.seats.len();
+                matching.seats.push(seats.group.as_deref());
+                if matching.fill(seat, &mut BTreeSet::new()) {
+                    left.count = left.count.saturating_sub(1);
+                }
+            }
+            if left.count > 0 {
+                open.push(left);
+            }
+        }
+        open
+    }
+}
+
+struct Matching<'a> {
+    /// The group that each seat is for.
+    seats: Vec<Option<&'a str>>,
+    /// The groups of each person, and the seat they fill.
+    people: Vec<(&'a BTreeSet<&'a str>, Option<usize>)>,
+}
+
+impl Matching<'_> {
+    /// Fills `seat`, moving others to other seats where that helps. As deep as there are seats.
+    fn fill(&mut self, seat: usize, tried: &mut BTreeSet<usize>) -> bool {
+        let group = self.seats.get(seat).copied().flatten();
+        for at in 0..self.people.len() {
+            let Some(&(groups, fills)) = self.people.get(at) else {
+                continue;
+            };
+            let fits = group.is_none_or(|group| groups.contains(group));
+            if !fits || !tried.insert(at) {
+                continue;
+            }
+            if fills.is_none_or(|other| self.fill(other, tried)) {
+                if let Some((_, fills)) = self.people.get_mut(at) {
+                    *fills = Some(seat);
+                }
+                return true;
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests;
