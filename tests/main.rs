@@ -11,5 +11,6 @@ mod host;
 mod http_edge;
 mod identity;
 mod login;
+mod offline_break_glass;
 mod parts;
 mod support;

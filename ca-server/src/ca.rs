@@ -45,6 +45,7 @@ mod history;
 mod host_reports;
 mod hosts;
 mod login;
+pub mod offline;
 mod requests;
 mod reviews;
 mod revocation;
