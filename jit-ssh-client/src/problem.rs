@@ -182,6 +182,8 @@ mod tests {
             duration_seconds: Some(36_000),
             reason: Some("it's broken".into()),
             ticket: None,
+            not_before: None,
+            access_request: None,
             public_key: String::new(),
             request_id: String::new(),
         }

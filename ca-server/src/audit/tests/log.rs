@@ -83,6 +83,9 @@ fn issue(turn: Turn, seed: u8, bend: impl FnOnce(&mut CertificateIssued)) -> Iss
     };
     let digest = Digest::of(&serial.get().to_be_bytes());
     let mut issued = CertificateIssued {
+        approvers: Vec::new(),
+        break_glass: false,
+        request: None,
         person: Person {
             subject: Subject::new("https://id.example", user).unwrap(),
             user: user.parse().unwrap(),
