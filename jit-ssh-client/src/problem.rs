@@ -184,6 +184,8 @@ mod tests {
             ticket: None,
             public_key: String::new(),
             request_id: String::new(),
+            access_request: None,
+            not_before: None,
         }
     }
 

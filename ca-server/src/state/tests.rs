@@ -71,6 +71,9 @@ fn issued(who: u64, serial: u64, request: &str, until: u64) -> Event {
         subject_key: "SHA256:x".to_owned(),
         valid_after: now,
         valid_before: now + until,
+        request: None,
+        approvers: vec![],
+        break_glass: false,
     }))
 }
 
@@ -80,6 +83,7 @@ fn revoked(serials: Vec<u64>) -> Event {
         holder: person(0),
         serials,
         cause: RevocationCause::Revoked,
+        sessions: vec![],
         reason: None,
         source: "::1".parse().unwrap(),
     })

@@ -81,6 +81,7 @@ pub(crate) fn sample(index: u64) -> Record {
             holder: user(index % 3),
             serials: vec![serial(index - 2), serial(index - 1)],
             cause: RevocationCause::Revoked,
+            sessions: vec![],
             reason: None,
             source,
         })
@@ -113,6 +114,9 @@ pub(crate) fn sample(index: u64) -> Record {
             subject_key: "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGgSwyB6SGYwhWyGvFY".to_owned(),
             valid_after: 1,
             valid_before: 2,
+            request: None,
+            approvers: vec![],
+            break_glass: false,
         }))
     };
     record(index, event.to_bytes().unwrap(), Some(vec![1; 400]))
