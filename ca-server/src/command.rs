@@ -7,3 +7,4 @@ pub mod place;
 pub mod policy;
 pub mod serve;
 pub mod sshd_config;
+pub mod webhook;

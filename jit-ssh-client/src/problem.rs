@@ -186,6 +186,8 @@ mod tests {
             access_request: None,
             public_key: String::new(),
             request_id: String::new(),
+            access_request: None,
+            not_before: None,
         }
     }
 
