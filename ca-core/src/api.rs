@@ -92,6 +92,9 @@ pub struct DiscoveredEnvironment {
     pub name: Environment,
     /// Its CA key.
     pub ca_public_key: String,
+    /// CA key of its host certificates, OpenSSH one-line text; none where hosts have none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub host_ca_public_key: Option<String>,
     /// Host patterns for ssh_config (`*.prod.example.com`).
     pub host_patterns: Vec<String>,
     /// Login names asked for when none is named.

@@ -33,6 +33,7 @@ fn environment(signing: &Signing) -> DiscoveredEnvironment {
     DiscoveredEnvironment {
         name: rules.name.clone(),
         ca_public_key: signing.signer.public_key().to_string(),
+        host_ca_public_key: None,
         host_patterns: rules.host_patterns.clone(),
         default_principals: rules.default_principals.as_slice().to_vec(),
         default_duration_seconds: rules.default_duration_seconds,
