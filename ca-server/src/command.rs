@@ -1,6 +1,7 @@
 //! What the subcommands of `ca-server` do, one file each.
 
 pub mod audit;
+pub mod break_glass;
 // pub mod break_glass;
 pub mod init;
 pub mod place;

@@ -14,7 +14,7 @@ const KEY_FILE_BYTES_MAX: usize = 16 * 1024;
 
 /// `NAME=KEYFILE`, or `KEYFILE` whose name without its ending is the holder's.
 #[derive(Clone, Debug)]
-pub struct HolderArgument {
+pub(super) struct HolderArgument {
     name: UserName,
     file: PathBuf,
 }
