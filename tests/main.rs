@@ -14,3 +14,4 @@ mod login;
 mod offline_break_glass;
 mod parts;
 mod support;
+mod webhooks;

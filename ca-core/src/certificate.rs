@@ -14,6 +14,7 @@ pub mod lint;
 mod openssh_oracle;
 pub mod option_value;
 pub mod options;
+pub mod presented;
 pub mod principals;
 pub mod profile;
 pub mod subject_key;

@@ -19,6 +19,7 @@ use crate::high_water::HighWater;
 use crate::identity::Providers;
 use crate::key_file;
 use crate::ledger::{Ledger, LogKey, Opened};
+use crate::notify::{Notifier, Pace, Targets};
 use crate::policy_files::PolicyFiles;
 use crate::seal::SealKey;
 use crate::signer::Signer;
@@ -32,6 +33,8 @@ use crate::store::sled::SledStore;
 pub struct Running {
     /// The use cases.
     pub ca: Arc<Ca>,
+    /// Tells the webhooks until it is dropped.
+    pub notifier: Notifier,
     /// Ends when the last handle to the ledger is dropped.
     pub sequencer: std::thread::JoinHandle<()>,
 }
@@ -75,6 +78,7 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     let names = config.environments.keys().cloned().collect();
     let policies = PolicyFiles::open(&config.policy_dir, names).context("policies")?;
     let providers = Providers::new(config.issuers.clone())?;
+    let webhooks = Targets::new(&config.webhooks, Pace::default())?;
     let seal_key = SealKey::read(&config.seal_key)
         .with_context(|| format!("seal key {:?}", config.seal_key))?;
     let mut environments = BTreeMap::new();
@@ -110,8 +114,10 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         clock,
     });
     ca.record_start().await?;
+    let notifier = webhooks.start(&ca.ledger, &ca.clock, &config.webhook_state())?;
     Ok(Running {
         ca,
+        notifier,
         sequencer: opened.sequencer,
     })
 }

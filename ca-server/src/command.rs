@@ -2,9 +2,9 @@
 
 pub mod audit;
 pub mod break_glass;
-// pub mod break_glass;
 pub mod init;
 pub mod place;
 pub mod policy;
 pub mod serve;
 pub mod sshd_config;
+pub mod webhook;

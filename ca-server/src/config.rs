@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::authn::IssuerConfig;
 use crate::ca::Enrolment;
+use crate::notify::WebhookConfig;
 
 /// Name of the file in a folder made by `init` or `dev`.
 pub const FILE_NAME: &str = "ca-server.toml";
@@ -58,6 +59,9 @@ pub struct Config {
     /// Requests per second and address before 429, for all but sign-in. 0 is off.
     #[serde(default = "requests_per_second")]
     pub requests_per_second: u32,
+    /// Folder that remembers how far each webhook was told; `webhooks` beside the high-water file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_state: Option<PathBuf>,
     /// The transparency log.
     pub log: LogConfig,
     /// Certificate of the HTTPS server.
@@ -68,6 +72,9 @@ pub struct Config {
     pub on_call: OnCallConfig,
     /// OpenID providers, the default first.
     pub issuers: Vec<IssuerConfig>,
+    /// Whom to tell what happens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookConfig>,
     /// Environments by name.
     pub environments: BTreeMap<Environment, EnvironmentConfig>,
 }
@@ -255,6 +262,13 @@ impl Config {
             .with_file_name(format!("{name}.break-glass.pub"))
     }
 
+    /// See `webhook_state`.
+    #[must_use]
+    pub fn webhook_state(&self) -> PathBuf {
+        let beside = || self.high_water.with_file_name("webhooks");
+        self.webhook_state.clone().unwrap_or_else(beside)
+    }
+
     fn check(&self) -> Result<(), String> {
         if self.issuers.is_empty() {
             return Err("at least one [[issuers]] is needed".to_owned());
@@ -324,6 +338,11 @@ impl Config {
                 .iter_mut()
                 .filter_map(|issuer| issuer.ca_file.as_mut()),
         );
+        paths.extend(self.webhook_state.as_mut());
+        for webhook in &mut self.webhooks {
+            paths.extend(webhook.secret_file.as_mut());
+            paths.extend(webhook.ca_file.as_mut());
+        }
         for environment in self.environments.values_mut() {
             for key in std::iter::once(&mut environment.key).chain(&mut environment.hosts.key) {
                 match key {

@@ -17,6 +17,8 @@ pub mod store;
 pub mod break_glass_keys;
 pub mod identity;
 pub mod key_file;
+pub mod notify;
+mod outgoing;
 pub mod policy_files;
 pub mod seal;
 pub mod signer;

@@ -9,8 +9,10 @@ use ca_server::command::place::{Place, UsageError, told_once};
 use ca_server::command::policy::{EXIT_USAGE, PolicyCommand, PolicySetting};
 use ca_server::command::serve::{EXIT_STOPPED, Ended, Serve};
 use ca_server::command::sshd_config::SshdConfig;
+use ca_server::command::webhook::WebhookCommand;
 use ca_server::config::{Config, ConfigError};
 use ca_server::identity::ProvidersError;
+use ca_server::notify::WebhookError;
 use ca_server::policy_files::PolicyFilesError;
 use ca_server::{clock::Clock, command, dev::Dev};
 use clap::{Parser, Subcommand};
@@ -37,6 +39,7 @@ enum Verb {
     Policy(Box<PolicyCommand>),
     Serve(Serve),
     SshdConfig(SshdConfig),
+    Webhook(WebhookCommand),
 }
 
 fn main() -> ExitCode {
@@ -63,7 +66,10 @@ const EXIT_CONFIG: u8 = 78;
 
 fn misconfigured(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.is::<ConfigError>() || cause.is::<PolicyFilesError>() || cause.is::<ProvidersError>()
+        cause.is::<ConfigError>()
+            || cause.is::<PolicyFilesError>()
+            || cause.is::<ProvidersError>()
+            || cause.is::<WebhookError>()
     })
 }
 
@@ -82,6 +88,12 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Policy(command) => run_policy(&command),
         Verb::Serve(serve) => ended(runtime()?.block_on(serve.run())?),
         Verb::SshdConfig(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Verb::Webhook(command) => {
+            let mut out = std::io::stdout();
+            runtime()?
+                .block_on(command.run(&mut out))
+                .map(ExitCode::from)
+        }
     }
 }
 

@@ -24,6 +24,8 @@ const LAYERS: &[&[&str]] = &[
         "break_glass_keys",
         "identity",
         "key_file",
+        "notify",
+        "outgoing",
         "policy_files",
         "seal",
         "signer",

@@ -1,7 +1,7 @@
 //! From a person to a session at the CA: the stored one, or a sign-in with both factors.
 
 use ca_core::api::{OpenSession, ProblemType, SessionOpened};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::ca::Ca;
 use crate::clock;
@@ -23,20 +23,117 @@ pub(crate) struct Plan {
     pub(crate) fresh: bool,
 }
 
-/// The stored session if it serves, a new one otherwise.
-///
-/// # Errors
-///
-/// A [`Failure`] of the sign-in.
-pub(crate) async fn session(ca: &Ca, pins: &mut Pins, plan: &Plan) -> Result<Session, Failure> {
-    if !plan.fresh {
-        let stored = Session::load(&ca.config)?;
-        let hint = plan.wish.login_hint.as_deref();
-        if let Some(session) = stored.filter(|s| s.serves(hint, clock::now())) {
-            return Ok(session);
+/// A person who calls the CA, and signs in when that is needed: once a run at most.
+#[derive(Debug)]
+pub(crate) struct Caller<'a> {
+    /// The CA.
+    pub(crate) ca: &'a Ca,
+    /// The keys trusted here.
+    pub(crate) pins: Pins,
+    /// How to sign in.
+    plan: Plan,
+    /// The session in use.
+    session: Option<Session>,
+    /// Whether a session that the CA does not accept is replaced.
+    renewable: bool,
+}
+
+impl<'a> Caller<'a> {
+    /// A person without a session yet.
+    pub(crate) const fn new(ca: &'a Ca, pins: Pins, plan: Plan) -> Self {
+        Self {
+            ca,
+            pins,
+            plan,
+            session: None,
+            renewable: true,
         }
     }
-    new_session(ca, pins, plan).await
+
+    /// The session to call with: the one in use, the stored one if it serves, or a new one.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] of the sign-in.
+    pub(crate) async fn session(&mut self) -> Result<Session, Failure> {
+        if let Some(session) = &self.session {
+            return Ok(session.clone());
+        }
+        if !self.plan.fresh {
+            let stored = Session::load(&self.ca.config)?;
+            let hint = self.plan.wish.login_hint.as_deref();
+            let now = clock::now();
+            if let Some(session) = stored.filter(|s| s.serves(hint, now) && !s.break_glass) {
+                self.session = Some(session.clone());
+                return Ok(session);
+            }
+        }
+        self.sign_in().await
+    }
+
+    /// A new session, whatever was there.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] of the sign-in.
+    pub(crate) async fn sign_in(&mut self) -> Result<Session, Failure> {
+        let session = new_session(self.ca, &mut self.pins, &self.plan).await?;
+        self.session = Some(session.clone());
+        self.renewable = false;
+        Ok(session)
+    }
+
+    /// Calls with `session` and no other from now on.
+    pub(crate) fn adopt(&mut self, session: Session) {
+        self.session = Some(session);
+        self.renewable = false;
+    }
+
+    /// One call. A session that is over, or whose second factor is too old for this, is renewed.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] of the sign-in or of the call.
+    pub(crate) async fn call<A>(
+        &mut self,
+        call: impl AsyncFn(&SecretString) -> Result<A, Failure>,
+    ) -> Result<A, Failure> {
+        let session = self.session().await?;
+        match call(&session.token).await {
+            Err(failure) if self.renewable && wants_sign_in(&failure) => {
+                let session = self.sign_in().await?;
+                call(&session.token).await
+            }
+            other => other,
+        }
+    }
+
+    /// One call through the session there is: nobody is asked to sign in.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] of the call.
+    pub(crate) async fn call_as_is<A>(
+        &mut self,
+        call: impl AsyncFn(&SecretString) -> Result<A, Failure>,
+    ) -> Result<A, Failure> {
+        let session = self.session().await?;
+        call(&session.token).await
+    }
+
+    /// How this person signs in.
+    pub(crate) const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// Whether another sign-in would help.
+pub(crate) fn wants_sign_in(failure: &Failure) -> bool {
+    let kind = failure.problem.as_ref().map(|problem| problem.kind);
+    matches!(
+        kind,
+        Some(ProblemType::SessionRequired | ProblemType::TotpRequired)
+    )
 }
 
 /// Signs in with both factors and stores the session.
@@ -44,7 +141,7 @@ pub(crate) async fn session(ca: &Ca, pins: &mut Pins, plan: &Plan) -> Result<Ses
 /// # Errors
 ///
 /// A [`Failure`] of the sign-in.
-pub(crate) async fn new_session(ca: &Ca, pins: &mut Pins, plan: &Plan) -> Result<Session, Failure> {
+async fn new_session(ca: &Ca, pins: &mut Pins, plan: &Plan) -> Result<Session, Failure> {
     if plan.factor == Source::Nobody {
         // Before a browser opens for nothing.
         ask(&plan.factor, "", None).await?;

@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use ca_core::api::{
-    BeginEnrolment, ConfirmEnrolment, Discovery, EnrolmentBegun, EnrolmentConfirmed,
+    AccessRequest, BeginEnrolment, ConfirmEnrolment, Discovery, EnrolmentBegun, EnrolmentConfirmed,
     IssuedCertificate, OpenSession, Problem, RequestCertificate, Revoke, Revoked, SessionClosed,
     SessionOpened, SessionStatus,
 };
-use reqwest::{Certificate, Client, Method, RequestBuilder, Response};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +19,10 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::problem;
 use crate::terminal::plain;
+
+pub(crate) use access::News;
+
+mod access;
 
 /// Longest answer that is read, bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -33,6 +37,15 @@ pub(crate) enum Patience {
     Person,
     /// `ssh` waits for us: 2 s to connect, 10 s in all.
     Ssh,
+}
+
+/// What a wish for a certificate came to.
+#[derive(Clone, Debug)]
+pub(crate) enum Answered {
+    /// A certificate.
+    Issued(Box<IssuedCertificate>),
+    /// A request that other people decide, or whose time has to come (202).
+    Waits(Box<AccessRequest>),
 }
 
 /// A connection to one CA.
@@ -134,11 +147,37 @@ impl Api {
         &self,
         token: &SecretString,
         body: &RequestCertificate,
-    ) -> Result<IssuedCertificate, Failure> {
+    ) -> Result<Answered, Failure> {
+        let (status, answer) = self.persistently("v1/certificates", token, body).await?;
+        if status == StatusCode::ACCEPTED {
+            let waits = self.document(&answer)?;
+            return Ok(Answered::Waits(Box::new(waits)));
+        }
+        Ok(Answered::Issued(Box::new(self.document(&answer)?)))
+    }
+
+    /// `POST /v1/break-glass`, as often as [`Api::certificate`].
+    pub(crate) async fn break_glass(
+        &self,
+        token: &SecretString,
+        body: &RequestCertificate,
+    ) -> Result<Answered, Failure> {
+        let (_, answer) = self.persistently("v1/break-glass", token, body).await?;
+        Ok(Answered::Issued(Box::new(self.document(&answer)?)))
+    }
+
+    /// Posts what carries its own name, so that sending it twice does it once.
+    async fn persistently(
+        &self,
+        path: &str,
+        token: &SecretString,
+        body: &RequestCertificate,
+    ) -> Result<(StatusCode, Vec<u8>), Failure> {
         let mut attempt = 1;
         loop {
-            let answer = self.post("v1/certificates", Some(token), body).await;
-            match answer {
+            let request = self.request(Method::POST, path)?.json(body);
+            let request = request.bearer_auth(token.expose_secret());
+            match self.body(request).await {
                 Err(failure)
                     if failure.exit == Exit::Unreachable
                         && failure.problem.is_none()
@@ -181,29 +220,38 @@ impl Api {
     }
 
     async fn answer<A: DeserializeOwned>(&self, request: RequestBuilder) -> Result<A, Failure> {
+        let (_, body) = self.body(request).await?;
+        self.document(&body)
+    }
+
+    /// Status and body of a success; anything else is a failure.
+    async fn body(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), Failure> {
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
-        let status = response.status().as_u16();
-        let success = response.status().is_success();
+        let status = response.status();
         let body = read_bounded(response)
             .await
             .map_err(|error| self.unreachable_because(&error))?;
-        if success {
-            return serde_json::from_slice(&body).map_err(|error| {
-                Failure::new(
-                    Exit::Broken,
-                    format!(
-                        "the CA at {} gave an answer that this program does not understand: {}",
-                        self.base,
-                        plain(&error.to_string())
-                    ),
-                )
-                .hint("is jit-ssh as new as the CA? jit-ssh --version")
-            });
+        if status.is_success() {
+            return Ok((status, body));
         }
         match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => Err(problem::failure(problem)),
-            Err(_) => Err(not_a_ca(&self.base, status)),
+            Err(_) => Err(not_a_ca(&self.base, status.as_u16())),
         }
+    }
+
+    fn document<A: DeserializeOwned>(&self, body: &[u8]) -> Result<A, Failure> {
+        serde_json::from_slice(body).map_err(|error| {
+            Failure::new(
+                Exit::Broken,
+                format!(
+                    "the CA at {} gave an answer that this program does not understand: {}",
+                    self.base,
+                    plain(&error.to_string())
+                ),
+            )
+            .hint("is jit-ssh as new as the CA? jit-ssh --version")
+        })
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {

@@ -13,6 +13,7 @@ use crate::api::{Api, Patience};
 use crate::clock;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
+use crate::known_hosts;
 use crate::pins::Pins;
 use crate::span;
 use crate::terminal::Voice;
@@ -68,6 +69,7 @@ impl Ca {
         let seen = self.discovery().await?;
         let pins = pins.refreshed(seen, clock::now())?;
         pins.save(&self.config)?;
+        known_hosts::write(&self.config, &pins)?;
         Ok(pins)
     }
 
@@ -104,6 +106,7 @@ impl Ca {
             discovery,
         };
         pins.save(&self.config)?;
+        known_hosts::write(&self.config, &pins)?;
         self.voice.progress(&format!(
             "First use of {}: its keys are trusted from now on",
             self.config.ca_url
@@ -164,12 +167,17 @@ pub(crate) fn authority_key(environment: &DiscoveredEnvironment) -> Result<Autho
 
 /// The pinned keys, a line each, for comparing by eye.
 pub(crate) fn fingerprints(pins: &Pins) -> Vec<String> {
-    let environments = pins.discovery.environments.iter().map(|environment| {
-        let shown = authority_key(environment).map_or_else(
-            |failure| failure.what,
-            |key| format!("CA key of {}: {}", environment.name, key.fingerprint()),
-        );
-        crate::terminal::plain(&shown)
+    let environments = pins.discovery.environments.iter().flat_map(|environment| {
+        let name = &environment.name;
+        let user = Some((format!("CA key of {name}"), &environment.ca_public_key));
+        let host = environment.host_ca_public_key.as_ref();
+        let host = host.map(|key| (format!("host CA key of {name}"), key));
+        let shown = user.into_iter().chain(host).map(|(what, key)| {
+            let key = key.parse::<AuthorityKey>();
+            let key = key.map_or_else(|error| error.to_string(), |key| key.fingerprint());
+            crate::terminal::plain(&format!("{what}: {key}"))
+        });
+        shown.collect::<Vec<_>>()
     });
     let log = &pins.discovery.log.verifier_key;
     environments

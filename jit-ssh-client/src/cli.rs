@@ -5,6 +5,16 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use access::{Approve, Deny, History, ListRequests, Look, ShowRequest, Withdraw};
+pub(crate) use emergency::{
+    AddKey, BreakGlass, BreakGlassKey, CloseReview, Freeze, RemoveKey, Revoke, Target, Unfreeze,
+};
+pub(crate) use hosts::{HostToken, Hosts};
+
+mod access;
+mod emergency;
+mod hosts;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0 ok · 2 usage · 3 denied · 4 not authenticated · 5 waiting for approval
@@ -15,7 +25,8 @@ Examples:
   jit-ssh setup https://ca.example.com
   jit-ssh login prod
   ssh web1.prod.example.com
-  jit-ssh done prod";
+  jit-ssh done prod
+  jit-ssh break-glass prod --reason \"INC-42 database down\"";
 
 /// Short-lived SSH certificates: sign in, get one into your agent, give it back.
 #[derive(Debug, Parser)]
@@ -41,12 +52,41 @@ pub(crate) enum Command {
   jit-ssh setup --ca-certificate ca.pem --write-ssh-config https://ca.example.com")]
     Setup(Setup),
     /// Get a certificate for an environment into the agent.
-    #[command(after_help = "Examples:
-  jit-ssh login prod
-  jit-ssh login prod --as root --for 30m --reason \"disk full\" --ticket OPS-7
-  jit-ssh login staging --json --totp-command 'oathtool -b --totp $SEED'")]
     Login(Login),
-    /// Show what you hold, until when, and your session at the CA.
+    /// List access requests: yours, and those you may decide.
+    Requests(ListRequests),
+    /// Show one access request whole.
+    Show(ShowRequest),
+    /// Say yes to an access request, after seeing the whole of it.
+    Approve(Approve),
+    /// Say no to an access request, which ends it.
+    Deny(Deny),
+    /// Take your own access request back.
+    Withdraw(Withdraw),
+    /// In an emergency: access at once, without approvals, recorded and reviewed.
+    BreakGlass(BreakGlass),
+    /// Your keys for the day when the identity provider is down.
+    #[command(subcommand)]
+    BreakGlassKey(BreakGlassKey),
+    /// List emergencies that nobody has judged yet.
+    Reviews(Look),
+    /// Close the review of somebody else's emergency with what you found.
+    Review(CloseReview),
+    /// Take certificates away from whoever holds them, now and everywhere.
+    Revoke(Revoke),
+    /// Stop everything new for a person or an environment until it is lifted.
+    Freeze(Freeze),
+    /// Lift a freeze.
+    Unfreeze(Unfreeze),
+    /// List what is frozen, by whom and why.
+    Freezes(Look),
+    /// Tell the story of one grant, from the request to the last ssh session.
+    History(History),
+    /// List the hosts and whether the newest revocations are in force there.
+    Hosts(Hosts),
+    /// Let one host join an environment: a token for `jit-ssh-host enroll`.
+    HostToken(HostToken),
+    /// Show what you hold, what waits for you, and your session at the CA.
     #[command(
         after_help = "Exit code with --check: 0 a certificate is live, 4 none is.
 
@@ -55,7 +95,7 @@ Examples:
   jit-ssh status --check && ssh web1.prod.example.com"
     )]
     Status(Status),
-    /// Give certificates back: out of the agent, revoked at the CA.
+    /// Give certificates back: out of the agent, revoked at the CA; running ssh sessions end.
     #[command(after_help = "Examples:
   jit-ssh done prod
   jit-ssh done")]
@@ -104,13 +144,15 @@ pub(crate) struct Setup {
     /// Trust the keys that the CA shows now, even if they changed.
     #[arg(long)]
     pub(crate) accept_new_keys: bool,
-    /// Put the Include line at the top of ~/.ssh/config (keeps a backup).
+    /// Put the Include line at the top of ~/.ssh/config (keeps a backup). What it includes names the
+    /// certificates to offer and the host authorities to trust.
     #[arg(long)]
     pub(crate) write_ssh_config: bool,
 }
 
-/// How to sign in; shared by `login` and `totp enroll`.
+/// How to sign in; shared by all verbs that talk to the CA as a person.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Signing in, where no session is open")]
 pub(crate) struct SignInArgs {
     /// Shell command that prints the TOTP code.
     #[arg(long, value_name = "CMD")]
@@ -128,6 +170,17 @@ pub(crate) struct SignInArgs {
 
 /// `login`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Where policy wants approvals, login asks for them and waits. Exit code 5: it still waits for
+approvals or its time. 3: denied, expired or withdrawn. The same command goes on with the request.
+
+Examples:
+  jit-ssh login prod
+  jit-ssh login prod --as root --for 30m --reason \"disk full\" --ticket OPS-7
+  jit-ssh login prod --as root --reason \"migration\" --at \"tomorrow 02:00\" --for 2h --no-wait
+  jit-ssh login prod --as root --reason \"disk full\" --wait 10m || echo \"nobody answered\"
+  jit-ssh login staging --json --totp-command 'oathtool -b --totp $SEED'"
+)]
 pub(crate) struct Login {
     /// Environment.
     #[arg(value_name = "ENV")]
@@ -144,9 +197,22 @@ pub(crate) struct Login {
     /// Ticket of another system.
     #[arg(long, value_name = "ID")]
     pub(crate) ticket: Option<String>,
+    /// Not earlier than: "in 3h", 02:00, "tomorrow 02:00", "2026-11-22 02:00" (local time), or
+    /// with a zone: 2026-11-22T02:00:00+01:00.
+    #[arg(long = "at", value_name = "TIME")]
+    pub(crate) not_before: Option<String>,
     /// Sign in again and get a new certificate, whatever is there.
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Do not go on with an open request; ask anew.
+    #[arg(long)]
+    pub(crate) new: bool,
+    /// Do not wait for approvals or the time: print the request, exit code 5.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Wait for so long at most, then exit code 5 [default: until it is decided].
+    #[arg(long, value_name = "TIME", conflicts_with = "no_wait")]
+    pub(crate) wait: Option<String>,
     /// Have the agent ask before each use.
     #[arg(long, conflicts_with = "no_agent")]
     pub(crate) confirm: bool,

@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Denied,
     /// Not signed in, or the sign-in was refused.
     NotAuthenticated,
+    /// Other people have to decide, or the time has to come.
+    Waiting,
     /// The CA or the identity provider cannot be reached.
     Unreachable,
     /// The agent or a file on this machine is in the way.
@@ -33,6 +35,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Denied => 3,
             Self::NotAuthenticated => 4,
+            Self::Waiting => 5,
             Self::Unreachable => 6,
             Self::Local => 7,
             Self::Interrupted => 130,

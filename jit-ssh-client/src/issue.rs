@@ -9,25 +9,28 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ca_core::agent::CertificateEntry;
-use ca_core::api::{DiscoveredEnvironment, IssuedCertificate, ProblemType, RequestCertificate};
+use ca_core::api::{AccessRequest, DiscoveredEnvironment, IssuedCertificate, RequestCertificate};
 use ca_core::certificate::draft::openssh_line;
 use ca_core::certificate::subject_key::SubjectKey;
 use ca_core::certificate::verify::VerifiedCertificate;
 use ca_core::name::Principal;
 use ca_core::serial::Serial;
+use ca_core::time::Timestamp;
 use ed25519_dalek::SigningKey;
+use secrecy::SecretString;
 use ssh_key::LineEnding;
 use ssh_key::private::{Ed25519Keypair, PrivateKey};
 
-use crate::access::{self, Plan};
+use crate::access::Caller;
 use crate::agent::{Agent, AgentError, fresh_key, public_line};
+use crate::api::Answered;
 use crate::ca::Ca;
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::grant;
 use crate::pins::Pins;
-use crate::problem::with_commands;
+use crate::problem::{with_commands, with_sentences};
 use crate::random;
 use crate::verify::{Asked, verify};
 
@@ -44,6 +47,30 @@ pub(crate) struct Wish {
     pub(crate) reason: Option<String>,
     /// Ticket of another system.
     pub(crate) ticket: Option<String>,
+    /// The window must not begin earlier.
+    pub(crate) not_before: Option<Timestamp>,
+    /// On what ground.
+    pub(crate) ground: Ground,
+}
+
+/// On what ground a certificate is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// What policy permits; with the approvals it wants, that becomes a request.
+    Policy,
+    /// This access request, which has what it needs.
+    Request(u64),
+    /// An emergency.
+    BreakGlass,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// A certificate, where the keeper keeps it.
+    Issued(Box<IssuedCertificate>),
+    /// A request that other people decide, or whose time has to come.
+    Waits(Box<AccessRequest>),
 }
 
 /// Where the private key goes.
@@ -67,31 +94,22 @@ pub(crate) enum Keeper {
 /// A [`Failure`]: denied (3), not signed in (4), unreachable (6), agent or file (7), not to be
 /// trusted (1).
 pub(crate) async fn issue(
-    ca: &Ca,
-    pins: &mut Pins,
-    plan: &Plan,
+    caller: &mut Caller<'_>,
     wish: &Wish,
     keeper: &mut Keeper,
-) -> Result<IssuedCertificate, Failure> {
+) -> Result<Outcome, Failure> {
     let key = fresh_key()?;
-    let public_key = public_line(&key)?;
-    let body = RequestCertificate {
-        environment: wish.environment.name.to_string(),
-        principals: wish.principals.iter().map(ToString::to_string).collect(),
-        duration_seconds: wish.duration.map(|duration| duration.as_secs()),
-        reason: wish.reason.clone(),
-        ticket: wish.ticket.clone(),
-        not_before: None,
-        access_request: None,
-        public_key,
-        request_id: URL_SAFE_NO_PAD.encode(*random::bytes::<24>()?),
+    let body = body(wish, public_line(&key)?)?;
+    let answer = match ask(caller, wish.ground, &body).await? {
+        Answered::Issued(answer) => answer,
+        Answered::Waits(request) => return Ok(Outcome::Waits(request)),
     };
-    let answer = ask(ca, pins, plan, &body).await?;
+    let ca = caller.ca;
     ca.compare_clocks(answer.server_time);
     let epoch = Serial::try_from(answer.serial).map(Serial::epoch);
-    if epoch.is_ok_and(|epoch| epoch != pins.discovery.log.epoch) {
+    if epoch.is_ok_and(|epoch| epoch != caller.pins.discovery.log.epoch) {
         // The log began a new epoch since we last looked; its key must still be the pinned one.
-        *pins = ca.refresh(pins.clone()).await?;
+        caller.pins = ca.refresh(caller.pins.clone()).await?;
     }
     let subject_key: SubjectKey = body
         .public_key
@@ -99,40 +117,56 @@ pub(crate) async fn issue(
         .map_err(|error| Failure::new(Exit::Broken, format!("our own key: {error}")))?;
     let asked = Asked {
         environment: &wish.environment,
-        log: &pins.discovery.log,
+        log: &caller.pins.discovery.log,
         principals: &wish.principals,
         duration: wish.duration,
         subject_key: &subject_key,
     };
     let certificate = verify(&answer, &asked, clock::now())?;
-    install(ca, pins, &answer, &certificate, (keeper, &key))?;
-    Ok(answer)
+    install(ca, &caller.pins, &answer, &certificate, (keeper, &key))?;
+    Ok(Outcome::Issued(answer))
 }
 
-/// The request itself. A session that is over, or too old for this, is renewed once.
-async fn ask(
-    ca: &Ca,
-    pins: &mut Pins,
-    plan: &Plan,
-    body: &RequestCertificate,
-) -> Result<IssuedCertificate, Failure> {
-    let session = access::session(ca, pins, plan).await?;
-    let answer = match ca.api.certificate(&session.token, body).await {
-        Err(failure) if !plan.fresh && wants_sign_in(&failure) => {
-            let session = access::new_session(ca, pins, plan).await?;
-            ca.api.certificate(&session.token, body).await
-        }
-        other => other,
+fn body(wish: &Wish, public_key: String) -> Result<RequestCertificate, Failure> {
+    let access_request = match wish.ground {
+        Ground::Request(id) => Some(id),
+        Ground::Policy | Ground::BreakGlass => None,
     };
-    answer.map_err(|failure| with_commands(failure, body))
+    Ok(RequestCertificate {
+        environment: wish.environment.name.to_string(),
+        principals: wish.principals.iter().map(ToString::to_string).collect(),
+        duration_seconds: wish.duration.map(|duration| duration.as_secs()),
+        reason: wish.reason.clone(),
+        ticket: wish.ticket.clone(),
+        not_before: wish.not_before,
+        access_request,
+        public_key,
+        request_id: URL_SAFE_NO_PAD.encode(*random::bytes::<24>()?),
+    })
 }
 
-fn wants_sign_in(failure: &Failure) -> bool {
-    let kind = failure.problem.as_ref().map(|problem| problem.kind);
-    matches!(
-        kind,
-        Some(ProblemType::SessionRequired | ProblemType::TotpRequired)
-    )
+/// The request itself.
+async fn ask(
+    caller: &mut Caller<'_>,
+    ground: Ground,
+    body: &RequestCertificate,
+) -> Result<Answered, Failure> {
+    let ca = caller.ca;
+    let answer = match ground {
+        Ground::BreakGlass => {
+            let call = async |token: &SecretString| ca.api.break_glass(token, body).await;
+            caller.call(call).await
+        }
+        Ground::Policy | Ground::Request(_) => {
+            let call = async |token: &SecretString| ca.api.certificate(token, body).await;
+            caller.call(call).await
+        }
+    };
+    answer.map_err(|failure| match ground {
+        Ground::Policy => with_commands(failure, body),
+        // Other commands to log in are no advice about this request or this emergency.
+        Ground::Request(_) | Ground::BreakGlass => with_sentences(failure),
+    })
 }
 
 fn install(

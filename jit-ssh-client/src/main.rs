@@ -3,6 +3,7 @@
 mod access;
 mod agent;
 mod api;
+mod break_glass_key;
 mod ca;
 mod cli;
 mod clock;
@@ -12,18 +13,24 @@ mod failure;
 mod file;
 mod grant;
 mod issue;
+mod known_hosts;
 mod ledger;
+mod moment;
 mod pins;
 mod problem;
 mod prompt;
 mod random;
+mod request;
 mod second_factor;
 mod session;
 mod sign_in;
 mod span;
 mod ssh_config;
+mod table;
 mod terminal;
+mod terms;
 mod verify;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -62,10 +69,12 @@ fn main() -> ExitCode {
 }
 
 /// Runs `work` until it is done or Ctrl-C. Files are replaced whole, so nothing is left half done.
+/// `work` is asked first: while it waits for approvals it has its own answer to Ctrl-C.
 async fn until_interrupted(
     work: impl Future<Output = Result<ExitCode, Failure>>,
 ) -> Result<ExitCode, Failure> {
     tokio::select! {
+        biased;
         outcome = work => outcome,
         Ok(()) = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "interrupted")),
     }

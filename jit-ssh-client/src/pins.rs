@@ -106,19 +106,25 @@ impl Pins {
         compare("log name".into(), &log.origin, &seen_log.origin);
         compare("log key".into(), &log.verifier_key, &seen_log.verifier_key);
         for environment in &seen.environments {
-            if let Some(pinned) = self.environment(environment.name.as_str()) {
-                compare(
-                    format!("CA key of {}", environment.name),
-                    key_part(&pinned.ca_public_key),
-                    key_part(&environment.ca_public_key),
-                );
+            let Some(pinned) = self.environment(environment.name.as_str()) else {
+                continue;
+            };
+            compare(
+                format!("CA key of {}", environment.name),
+                key_part(&pinned.ca_public_key),
+                key_part(&environment.ca_public_key),
+            );
+            let host_keys = (&pinned.host_ca_public_key, &environment.host_ca_public_key);
+            if let (Some(pinned), Some(seen)) = host_keys {
+                let what = format!("host CA key of {}", environment.name);
+                compare(what, key_part(pinned), key_part(seen));
             }
         }
         changes
     }
 
-    /// These pins with the newer document. An environment that the CA no longer names keeps its
-    /// pin, so it cannot come back with another key.
+    /// These pins with the newer document. What the CA no longer names (an environment, its host CA
+    /// key) keeps its pin, so it cannot come back with another key.
     ///
     /// # Errors
     ///
@@ -130,8 +136,13 @@ impl Pins {
         }
         let mut discovery = seen;
         for pinned in self.discovery.environments {
-            if !discovery.environments.iter().any(|e| e.name == pinned.name) {
-                discovery.environments.push(pinned);
+            let mut all = discovery.environments.iter_mut();
+            match all.find(|environment| environment.name == pinned.name) {
+                Some(seen) if seen.host_ca_public_key.is_none() => {
+                    seen.host_ca_public_key = pinned.host_ca_public_key;
+                }
+                Some(_) => {}
+                None => discovery.environments.push(pinned),
             }
         }
         Ok(Self {
@@ -142,7 +153,7 @@ impl Pins {
 }
 
 /// Type and key of an OpenSSH one-liner, without the comment.
-fn key_part(line: &str) -> &str {
+pub(crate) fn key_part(line: &str) -> &str {
     let end = line.match_indices(' ').nth(1).map(|(at, _)| at);
     end.and_then(|end| line.get(..end)).unwrap_or(line)
 }
@@ -212,6 +223,32 @@ pub(crate) mod tests {
         seen.environments.clear();
         let refreshed = pins().refreshed(seen, Timestamp::default()).unwrap();
         assert!(refreshed.environment("prod").is_some());
+    }
+
+    #[test]
+    fn a_host_authority_may_appear_but_neither_change_nor_come_back_as_another() {
+        let with = |key: Option<&str>| {
+            let mut seen = discovery();
+            seen.environments[0].host_ca_public_key = key.map(str::to_owned);
+            seen
+        };
+        let at = Timestamp::default();
+        let pinned = pins().refreshed(with(Some("ssh-ed25519 HHHH one")), at);
+        let pinned = pinned.unwrap();
+        let same = pinned
+            .clone()
+            .refreshed(with(Some("ssh-ed25519 HHHH two")), at);
+        assert!(same.is_ok());
+        let other = pinned.clone().refreshed(with(Some("ssh-ed25519 IIII")), at);
+        let failure = other.unwrap_err();
+        assert_eq!(failure.exit, Exit::Broken);
+        assert!(failure.lines[0].contains("host CA key of prod pinned: ssh-ed25519 HHHH"));
+        let silent = pinned.refreshed(with(None), at).unwrap();
+        assert!(
+            silent
+                .refreshed(with(Some("ssh-ed25519 IIII")), at)
+                .is_err()
+        );
     }
 
     #[test]

@@ -58,18 +58,6 @@ pub(crate) fn failure(problem: Problem) -> Failure {
             .hints
             .push("a code works once: wait for the next one".to_owned());
     }
-    let mut changes = problem.hints.iter().flat_map(|hint| &hint.changes);
-    let by_others = |change: &HintChange| {
-        matches!(
-            change,
-            HintChange::Approvals { .. } | HintChange::Requirement { .. }
-        )
-    };
-    if changes.any(by_others) {
-        failure
-            .lines
-            .push("approvals cannot be collected yet by this version".to_owned());
-    }
     failure.problem = Some(Box::new(problem));
     failure
 }
@@ -102,13 +90,13 @@ fn advice(problem: &Problem) -> Option<String> {
             "is jit-ssh as new as the CA? jit-ssh --version".to_owned()
         }
         ProblemType::RequestTimeout => "try again in a moment".to_owned(),
+        ProblemType::Frozen => "see what is frozen, by whom and why: jit-ssh freezes".to_owned(),
+        ProblemType::NotYet | ProblemType::RequestChanged | ProblemType::RequestClosed => {
+            "see where it stands: jit-ssh requests".to_owned()
+        }
         ProblemType::Denied
-        | ProblemType::Frozen
         | ProblemType::InvalidRequest
         | ProblemType::NotFound
-        | ProblemType::NotYet
-        | ProblemType::RequestChanged
-        | ProblemType::RequestClosed
         | ProblemType::RequestIdReused
         | ProblemType::TooLarge => return None,
     };
@@ -121,16 +109,29 @@ pub(crate) fn with_commands(mut failure: Failure, wish: &RequestCertificate) -> 
     let hints = failure.problem.as_ref().map(|p| p.hints.clone());
     for hint in hints.unwrap_or_default() {
         let sentence = plain(&hint.sentence);
-        failure.hints.push(match command(wish, &hint) {
-            Some(command) => format!("{sentence}: {command}"),
-            None => sentence,
-        });
+        let command = command(wish, &hint);
+        failure.hints.push(format!("{sentence}: {command}"));
     }
     failure
 }
 
-/// The login command for `wish` as `hint` changes it, or none when no command helps.
-fn command(wish: &RequestCertificate, hint: &Hint) -> Option<String> {
+/// The same for what is not asked for by a plain login: the nearest allowed things in words.
+#[must_use]
+pub(crate) fn with_sentences(mut failure: Failure) -> Failure {
+    let hints = failure.problem.as_ref().map(|p| p.hints.clone());
+    let sentences = hints.unwrap_or_default();
+    let sentences = sentences.iter().map(|hint| plain(&hint.sentence));
+    failure.hints.extend(sentences);
+    failure
+}
+
+/// The kind of problem that the CA named, if it named one.
+pub(crate) fn kind(failure: &Failure) -> Option<ProblemType> {
+    failure.problem.as_ref().map(|problem| problem.kind)
+}
+
+/// The login command for `wish` as `hint` changes it.
+fn command(wish: &RequestCertificate, hint: &Hint) -> String {
     let mut principals = wish.principals.clone();
     let mut seconds = wish.duration_seconds;
     let mut reason = wish.reason.as_deref().map(quoted);
@@ -138,7 +139,8 @@ fn command(wish: &RequestCertificate, hint: &Hint) -> Option<String> {
     let mut fresh = false;
     for change in &hint.changes {
         match change {
-            HintChange::Approvals { .. } | HintChange::Requirement { .. } => return None,
+            // The command opens a request, which collects them.
+            HintChange::Approvals { .. } | HintChange::Requirement { .. } => {}
             HintChange::BoundToken => {}
             HintChange::FreshSecondFactor => fresh = true,
             HintChange::OtherAccount { principal } => principals = vec![principal.to_string()],
@@ -155,7 +157,7 @@ fn command(wish: &RequestCertificate, hint: &Hint) -> Option<String> {
     if fresh {
         words.push("--fresh".to_owned());
     }
-    Some(words.join(" "))
+    words.join(" ")
 }
 
 /// `text` as one word of a POSIX shell.
@@ -182,8 +184,12 @@ mod tests {
             duration_seconds: Some(36_000),
             reason: Some("it's broken".into()),
             ticket: None,
+            not_before: None,
+            access_request: None,
             public_key: String::new(),
             request_id: String::new(),
+            access_request: None,
+            not_before: None,
         }
     }
 
@@ -199,16 +205,13 @@ mod tests {
         assert_eq!(failure.exit, Exit::Denied);
         assert_eq!(
             failure.lines,
-            [
-                "policy prod-short: prod is for an hour at most",
-                "approvals cannot be collected yet by this version"
-            ]
+            ["policy prod-short: prod is for an hour at most"]
         );
         assert_eq!(
             failure.hints,
             [
                 "allowed for at most 1 h: jit-ssh login prod --as deploy --for 1h --reason 'it'\\''s broken' --fresh",
-                "needs 1 approval from group sre",
+                "needs 1 approval from group sre: jit-ssh login prod --as deploy --for 10h --reason 'it'\\''s broken'",
             ]
         );
     }
@@ -219,6 +222,10 @@ mod tests {
             ("denied", 3),
             ("invalid-request", 2),
             ("not-found", 2),
+            ("not-yet", 2),
+            ("request-changed", 2),
+            ("request-closed", 2),
+            ("frozen", 3),
             ("too-large", 2),
             ("login-refused", 4),
             ("session-required", 4),

@@ -31,12 +31,43 @@ impl Drop for Restore<'_> {
     }
 }
 
+/// What is seen of what is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// A dot for each character.
+    Dots,
+    /// The characters.
+    Text,
+}
+
 /// Asks `question` and reads one line without echo; each character shows as `·`.
 ///
 /// # Errors
 ///
 /// A [`Failure`]: Ctrl-C ([`Exit::Interrupted`]), end of input, no terminal mode.
 pub(crate) fn secret(terminal: &File, question: &str) -> Result<Zeroizing<String>, Failure> {
+    ask(terminal, question, Seen::Dots)
+}
+
+/// Asks `question`; only `y` or `yes` is a yes.
+///
+/// # Errors
+///
+/// A [`Failure`]: Ctrl-C ([`Exit::Interrupted`]), no terminal mode.
+pub(crate) fn confirmed(terminal: &File, question: &str) -> Result<bool, Failure> {
+    match ask(terminal, &format!("{question} [y/N] "), Seen::Text) {
+        Ok(answer) => Ok(is_yes(&answer)),
+        Err(failure) if failure.exit == Exit::NotAuthenticated => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn is_yes(answer: &str) -> bool {
+    let answer = answer.trim();
+    answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes")
+}
+
+fn ask(terminal: &File, question: &str, seen: Seen) -> Result<Zeroizing<String>, Failure> {
     let lost = |error: io::Error| Failure::local(format!("cannot use the terminal: {error}"));
     let before = tcgetattr(terminal).map_err(|error| lost(error.into()))?;
     let mut quiet = before.clone();
@@ -49,13 +80,13 @@ pub(crate) fn secret(terminal: &File, question: &str) -> Result<Zeroizing<String
     // NOW, not FLUSH: what was typed ahead of the question counts.
     tcsetattr(terminal, SetArg::TCSANOW, &quiet).map_err(|error| lost(error.into()))?;
     write!(screen, "{question}").map_err(lost)?;
-    let answer = read_dotted(terminal);
+    let answer = read_line(terminal, seen);
     writeln!(screen).map_err(lost)?;
     drop(restore);
     answer
 }
 
-fn read_dotted(terminal: &File) -> Result<Zeroizing<String>, Failure> {
+fn read_line(terminal: &File, seen: Seen) -> Result<Zeroizing<String>, Failure> {
     let (mut input, mut screen) = (terminal, terminal);
     let mut answer = Zeroizing::new(String::with_capacity(ANSWER_BYTES_MAX));
     let mut byte = [0_u8; 1];
@@ -75,7 +106,10 @@ fn read_dotted(terminal: &File) -> Result<Zeroizing<String>, Failure> {
             [c] if c.is_ascii_graphic() || c == b' ' => {
                 if answer.len() < ANSWER_BYTES_MAX {
                     answer.push(char::from(c));
-                    write!(screen, "·").ok();
+                    match seen {
+                        Seen::Dots => write!(screen, "·").ok(),
+                        Seen::Text => write!(screen, "{}", char::from(c)).ok(),
+                    };
                 }
             }
             // Anything else (arrows, full-width digits) cannot be part of a code; it counts as one
@@ -87,4 +121,19 @@ fn read_dotted(terminal: &File) -> Result<Zeroizing<String>, Failure> {
 
 fn given_up() -> Failure {
     Failure::new(Exit::NotAuthenticated, "no code was given")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_yes_is_a_yes() {
+        for yes in ["y", "Y", "yes", " Yes "] {
+            assert!(is_yes(yes), "{yes:?}");
+        }
+        for no in ["", "n", "no", "yep", "j", "y y"] {
+            assert!(!is_yes(no), "{no:?}");
+        }
+    }
 }

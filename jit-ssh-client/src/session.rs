@@ -26,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) expires_at: Timestamp,
     /// `--login-hint` of the sign-in.
     pub(crate) login_hint: Option<String>,
+    /// Whether it was opened with a break-glass key: good for emergencies and for giving back.
+    pub(crate) break_glass: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -35,6 +37,8 @@ struct Stored {
     expires_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     login_hint: Option<String>,
+    #[serde(default)]
+    break_glass: bool,
 }
 
 impl Drop for Stored {
@@ -51,6 +55,7 @@ impl Session {
             user: answer.user,
             expires_at: answer.expires_at,
             login_hint: login_hint.map(str::to_owned),
+            break_glass: false,
         }
     }
 
@@ -73,6 +78,7 @@ impl Session {
             user: stored.user.clone(),
             expires_at: stored.expires_at,
             login_hint: stored.login_hint.clone(),
+            break_glass: stored.break_glass,
         }))
     }
 
@@ -88,6 +94,7 @@ impl Session {
             user: self.user.clone(),
             expires_at: self.expires_at,
             login_hint: self.login_hint.clone(),
+            break_glass: self.break_glass,
         };
         let text = serde_json::to_vec(&stored).map(Zeroizing::new);
         let text = text.map_err(|e| Failure::local(format!("cannot write the session: {e}")))?;

@@ -11,6 +11,7 @@ use ca_core::api::DiscoveredEnvironment;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::grant::certificate_file;
+use crate::known_hosts;
 use crate::problem::quoted;
 
 /// Longest host pattern, bytes.
@@ -34,12 +35,7 @@ pub(crate) fn blocks(
         config.ca_url
     );
     for environment in environments {
-        let patterns: Vec<&str> = environment
-            .host_patterns
-            .iter()
-            .map(String::as_str)
-            .filter(|pattern| is_pattern(pattern))
-            .collect();
+        let patterns = host_patterns(environment);
         if patterns.is_empty() {
             text.push_str(&format!(
                 "\n# {}: the CA names no hosts\n",
@@ -47,11 +43,20 @@ pub(crate) fn blocks(
             ));
             continue;
         }
-        text.push_str(&block(config, program, environment, &patterns.join(","))?);
+        text.push_str(&block(config, program, environment, &patterns)?);
     }
     Ok(text)
 }
 
+/// The host patterns of `environment`, with commas between, without what is none.
+pub(crate) fn host_patterns(environment: &DiscoveredEnvironment) -> String {
+    let all = environment.host_patterns.iter().map(String::as_str);
+    let patterns: Vec<&str> = all.filter(|pattern| is_pattern(pattern)).collect();
+    patterns.join(",")
+}
+
+/// The first block holds even while nobody is logged in: a host that shows a certificate of the
+/// pinned authority is never asked about.
 fn block(
     config: &Config,
     program: &Path,
@@ -67,8 +72,15 @@ fn block(
     let identity = writable(&certificate_file(config, name))?;
     let user = environment.default_principals.first();
     let user = user.map_or(String::new(), |user| format!("    User {user}\n"));
+    let hosts = match environment.host_ca_public_key {
+        None => String::new(),
+        Some(_) => format!(
+            "\nMatch originalhost {patterns}\n    UserKnownHostsFile ~/.ssh/known_hosts \"{}\"\n",
+            writable(&known_hosts::path(config))?
+        ),
+    };
     Ok(format!(
-        "\nMatch originalhost {patterns} exec \"{command} ensure {name}\"\n{user}    IdentityFile \"{identity}\"\n    IdentitiesOnly yes\n"
+        "{hosts}\nMatch originalhost {patterns} exec \"{command} ensure {name}\"\n{user}    IdentityFile \"{identity}\"\n    IdentitiesOnly yes\n"
     ))
 }
 

@@ -136,6 +136,9 @@ impl Template {
             authority_key: self.authority_key.clone(),
         };
         let issued = CertificateIssued {
+            request: None,
+            approvers: Vec::new(),
+            break_glass: false,
             person: self.person.clone(),
             session: Digest::of(b"a session"),
             request_id: format!("bench-fill-{:010}", turn.index()),

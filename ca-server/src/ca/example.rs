@@ -73,10 +73,10 @@ impl Example {
             )
             .unwrap(),
             environments: environments.into(),
-            challenges: super::Challenges::default(),
-            lists: super::Lists::default(),
-            seen: super::Seen::default(),
-            stopping: super::Stopping::default(),
+            challenges: Challenges::default(),
+            lists: Lists::default(),
+            seen: Seen::default(),
+            stopping: Stopping::default(),
             settings: Settings {
                 session: Duration::from_secs(36_000),
                 request: Duration::from_secs(43_200),
@@ -184,7 +184,7 @@ fn environment(folder: &Path, name: &str) -> (Environment, Signing) {
         default_principals: Principals::new(deploy.clone()).unwrap(),
         accounts: deploy,
         default_duration_seconds: 3600,
-        hosts: HostRules {
+        hosts: crate::environment::HostRules {
             certificate_life: Duration::from_secs(86_400),
             staleness: ca_core::api::Staleness::BestEffort,
             stale_after_seconds: 300,

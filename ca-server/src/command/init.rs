@@ -157,6 +157,7 @@ pub fn plan(
         enrolment: Enrolment::default(),
         administrators: BTreeSet::new(),
         requests_per_second: 200,
+        webhook_state: None,
         log: LogConfig {
             origin: format!("{host}/{year}-{}", now.unix_seconds()).try_into()?,
             epoch: 1,
@@ -165,6 +166,7 @@ pub fn plan(
         tls: None,
         on_call: OnCallConfig::default(),
         issuers: vec![issuer],
+        webhooks: Vec::new(),
         environments,
     })
 }

@@ -66,7 +66,11 @@ pub async fn run(
     (listener, stop): (Listener, impl Future<Output = ()> + Send + 'static),
     ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Ended> {
-    let Running { ca, sequencer } = running;
+    let Running {
+        ca,
+        notifier,
+        sequencer,
+    } = running;
     let ledger = ca.ledger.clone();
     let (stopping, mut stopped) = tokio::sync::watch::channel(Ended::Asked);
     let waiting = Arc::clone(&ca);
@@ -91,7 +95,7 @@ pub async fn run(
     http::listen(router, listener, limits, stop).await?;
     let ended = *stopped.borrow_and_update();
     sweep.abort();
-    drop((watch, admin, ca));
+    drop((watch, admin, notifier, ca));
     // The last handle is gone: the sequencer writes its snapshot and ends.
     tokio::task::spawn_blocking(move || sequencer.join())
         .await?

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use super::login::parse_environment;
-use crate::access::Plan;
+use super::login::request::{open_request, use_it};
+use crate::access::{Caller, Plan};
 use crate::agent::Agent;
 use crate::ca::Ca;
 use crate::cli::Ensure;
@@ -13,12 +14,14 @@ use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::grant::{self, Place};
-use crate::issue::{Keeper, Wish, issue, mend_certificate_file};
+use crate::issue::{Ground, Keeper, Outcome, Wish, issue, mend_certificate_file};
 use crate::prompt;
+use crate::request::{resume, standing};
 use crate::second_factor::Source;
 use crate::session::Session;
 use crate::sign_in::SignInWish;
 use crate::terminal::Voice;
+use crate::terms::{self, is_usable};
 
 /// How often and how long another run for the same environment is waited for.
 const LOCK_ATTEMPTS_MAX: u32 = 100;
@@ -73,13 +76,16 @@ pub(crate) async fn run(mut ca: Ca, args: &Ensure) -> Result<(), Failure> {
         duration: None,
         reason: None,
         ticket: None,
+        not_before: None,
+        ground: Ground::Policy,
     };
     let mut keeper = Keeper::Agent {
         agent,
         confirm: false,
     };
-    let issued = issue(&ca, &mut pins, &plan, &wish, &mut keeper).await;
-    issued.map_err(|failure| {
+    let mut caller = Caller::new(&ca, pins, plan);
+    let obtained = obtain(&mut caller, &wish, &mut keeper).await;
+    obtained.map_err(|failure| {
         if asks || failure.exit != Exit::NotAuthenticated {
             return failure;
         }
@@ -88,4 +94,37 @@ pub(crate) async fn run(mut ca: Ca, args: &Ensure) -> Result<(), Failure> {
     })?;
     drop(lock);
     Ok(())
+}
+
+/// A certificate, perhaps of a request that was approved meanwhile. Nothing is waited for, and no
+/// second request is opened beside an open one: ssh may be run many times a minute.
+async fn obtain(caller: &mut Caller<'_>, wish: &Wish, keeper: &mut Keeper) -> Result<(), Failure> {
+    let open = open_request(caller, wish).await?;
+    let defaults = &wish.environment.default_principals;
+    // A request for another account was made on purpose, and is used on purpose.
+    let open = open.filter(|request| {
+        let same = |name| request.principals.contains(name);
+        request.principals.len() == defaults.len() && defaults.iter().all(same)
+    });
+    let request = match open {
+        Some(request) if is_usable(&request, clock::now()) => {
+            let used = use_it(caller, &request, &wish.environment, keeper).await;
+            return used.map(|_| ());
+        }
+        Some(request) => request,
+        None => match issue(caller, wish, keeper).await? {
+            Outcome::Issued(_) => return Ok(()),
+            Outcome::Waits(request) => {
+                terms::remember(&caller.ca.config, &request, wish, clock::now())?;
+                *request
+            }
+        },
+    };
+    let standing = standing(&request, clock::now());
+    let what = format!(
+        "request {}: {standing}; see: {}",
+        request.id,
+        resume(&request)
+    );
+    Err(Failure::new(Exit::Waiting, what))
 }

@@ -1,86 +1,139 @@
 //! `jit-ssh login ENV`: a certificate in the agent, with as few questions as possible.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
-use ca_core::api::{DiscoveredEnvironment, IssuedCertificate};
+use ca_core::api::DiscoveredEnvironment;
 use ca_core::name::{Environment, Principal};
 use ca_core::time::Timestamp;
+use jiff::tz::TimeZone;
 
-use super::{factor_source, sign_in_wish};
-use crate::access::Plan;
+use super::sign_in_plan;
+use crate::access::{Caller, Plan};
 use crate::agent::Agent;
 use crate::ca::Ca;
 use crate::cli::Login;
 use crate::clock;
 use crate::failure::Failure;
 use crate::grant::{self, Grant, Place};
-use crate::issue::{Keeper, Wish, issue, mend_certificate_file};
-use crate::problem::quoted;
+use crate::issue::{Ground, Keeper, Wish, mend_certificate_file};
+use crate::moment;
 use crate::session::Session;
 use crate::span;
-use crate::terminal::tick;
+
+use request::{Obtained, Wait, obtain};
+
+pub(super) mod request;
+pub(super) mod shown;
 
 /// Shortest certificate that a CA gives, seconds.
 const DURATION_SECONDS_MIN: u64 = 60;
 
-/// Runs the command.
+/// Runs the command. 5 when the request is still open at the end.
 ///
 /// # Errors
 ///
 /// A [`Failure`] to show.
-pub(crate) async fn run(ca: &Ca, args: &Login) -> Result<(), Failure> {
-    let environment = parse_environment(&args.environment)?;
-    let principals = parse_principals(&args.principals)?;
-    let duration = args.duration.as_deref().map(span::parse).transpose();
-    let duration = duration.map_err(|error| Failure::usage(format!("--for: {error}")))?;
+pub(crate) async fn run(ca: &Ca, args: &Login) -> Result<ExitCode, Failure> {
+    let wait = wait(args)?;
     let mut pins = ca.pins().await?;
-    let known = ca.environment(&mut pins, &environment).await?;
-    let known = if within_ceiling(&known, duration).is_err() {
-        // The ceiling may have been raised since the document was fetched.
-        pins = ca.refresh(pins).await?;
-        ca.environment(&mut pins, &environment).await?
-    } else {
-        known
-    };
-    within_ceiling(&known, duration)?;
-    let mut keeper = open_keeper(args)?;
+    let wish = wish(ca, &mut pins, args).await?;
+    let mut keeper = open_keeper(args.no_agent, args.confirm)?;
     let now = clock::now();
     let agent = match &mut keeper {
         Keeper::Agent { agent, .. } => Some(agent),
         Keeper::File => None,
     };
     let live = grant::prune(&ca.config, &pins, agent, now)?;
-    let wish = Wish {
-        environment: known,
-        principals,
-        duration,
-        reason: args.reason.clone(),
-        ticket: args.ticket.clone(),
-    };
     if !args.fresh
+        && wish.not_before.is_none()
         && let Some(held) = covering(ca, &live, &wish, args, now)?
     {
         if held.place == Place::Agent {
             mend_certificate_file(ca, held)?;
         }
-        show_held(ca, held, now);
-        return Ok(());
+        shown::held(ca, held, now);
+        return Ok(ExitCode::SUCCESS);
     }
     if let Keeper::Agent { agent, confirm } = &mut keeper {
         agent.probe(*confirm, now)?;
     }
     let plan = Plan {
-        wish: sign_in_wish(&args.sign_in),
-        factor: factor_source(&args.sign_in),
         fresh: args.fresh,
+        ..sign_in_plan(&args.sign_in)
     };
-    let issued = issue(ca, &mut pins, &plan, &wish, &mut keeper).await?;
-    show_issued(ca, &issued, &wish, &keeper);
+    let mut caller = Caller::new(ca, pins, plan);
+    let issued = match obtain(&mut caller, &wish, &mut keeper, wait).await? {
+        Obtained::Issued(issued) => issued,
+        Obtained::Open(request, stop) => return Ok(shown::open(ca, &request, stop)),
+    };
+    shown::issued(ca, &issued, &wish.environment, &keeper);
     if let Keeper::Agent { agent, .. } = &mut keeper {
         // A sign-in may have ended the session of somebody else. The next command looks again.
-        grant::prune(&ca.config, &pins, Some(agent), clock::now()).ok();
+        grant::prune(&ca.config, &caller.pins, Some(agent), clock::now()).ok();
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the arguments ask for.
+async fn wish(ca: &Ca, pins: &mut crate::pins::Pins, args: &Login) -> Result<Wish, Failure> {
+    let environment = parse_environment(&args.environment)?;
+    let principals = parse_principals(&args.principals)?;
+    let duration = parse_duration("--for", args.duration.as_deref())?;
+    let zone = TimeZone::system();
+    let not_before = args.not_before.as_deref();
+    let not_before = not_before.map(|text| moment::parse(text, clock::now(), &zone));
+    let not_before = not_before.transpose();
+    let not_before = not_before.map_err(|error| Failure::usage(format!("--at: {error}")))?;
+    let environment = known(ca, pins, &environment, duration).await?;
+    Ok(Wish {
+        environment,
+        principals,
+        duration,
+        reason: args.reason.clone(),
+        ticket: args.ticket.clone(),
+        not_before,
+        ground: Ground::Policy,
+    })
+}
+
+/// The environment, which must be able to allow `duration`.
+pub(super) async fn known(
+    ca: &Ca,
+    pins: &mut crate::pins::Pins,
+    name: &Environment,
+    duration: Option<Duration>,
+) -> Result<DiscoveredEnvironment, Failure> {
+    let mut known = ca.environment(pins, name).await?;
+    if within_ceiling(&known, duration).is_err() {
+        // The ceiling may have been raised since the document was fetched.
+        *pins = ca.refresh(pins.clone()).await?;
+        known = ca.environment(pins, name).await?;
+    }
+    within_ceiling(&known, duration)?;
+    Ok(known)
+}
+
+fn wait(args: &Login) -> Result<Wait, Failure> {
+    let longest = parse_duration("--wait", args.wait.as_deref())?;
+    Ok(Wait {
+        wanted: !args.no_wait,
+        until: longest.map(|longest| clock::now().plus(longest)),
+        picks_up: !args.new,
+    })
+}
+
+/// A length of time as typed after `option`.
+///
+/// # Errors
+///
+/// A [`Failure`] saying what is understood.
+pub(super) fn parse_duration(
+    option: &str,
+    text: Option<&str>,
+) -> Result<Option<Duration>, Failure> {
+    let duration = text.map(span::parse).transpose();
+    duration.map_err(|error| Failure::usage(format!("{option}: {error}")))
 }
 
 /// The name of an environment as typed.
@@ -93,7 +146,12 @@ pub(super) fn parse_environment(text: &str) -> Result<Environment, Failure> {
         .map_err(|error| Failure::usage(format!("ENV {text:?}: {error}")))
 }
 
-fn parse_principals(texts: &[String]) -> Result<Vec<Principal>, Failure> {
+/// Login names as typed, each once.
+///
+/// # Errors
+///
+/// A [`Failure`] naming the one that is none.
+pub(super) fn parse_principals(texts: &[String]) -> Result<Vec<Principal>, Failure> {
     let mut principals: Vec<Principal> = Vec::new();
     for text in texts {
         let parsed = text.parse();
@@ -123,13 +181,13 @@ fn within_ceiling(
     )))
 }
 
-fn open_keeper(args: &Login) -> Result<Keeper, Failure> {
-    if args.no_agent {
+fn open_keeper(no_agent: bool, confirm: bool) -> Result<Keeper, Failure> {
+    if no_agent {
         return Ok(Keeper::File);
     }
     Ok(Keeper::Agent {
         agent: Agent::connect()?,
-        confirm: args.confirm,
+        confirm,
     })
 }
 
@@ -160,77 +218,6 @@ fn covering<'a>(
             && held.covers(names, wish.duration, now)
             && held.is_for(hint, session.as_ref())
     }))
-}
-
-fn show_held(ca: &Ca, held: &Grant, now: Timestamp) {
-    let certificate = &held.certificate;
-    ca.voice.result(&format!(
-        "{} {} as {} until {} ({} left)   serial {}   give back: jit-ssh done {}",
-        tick(),
-        held.environment,
-        certificate.principals.join(", "),
-        span::clock_time(held.end(), now),
-        span::show(held.left(now)),
-        certificate.serial,
-        held.environment
-    ));
-    ca.voice.json(&serde_json::json!({
-        "serial": certificate.serial,
-        "environment": held.environment,
-        "principals": certificate.principals,
-        "key_id": certificate.key_id,
-        "valid_after": Timestamp::from_unix_seconds(certificate.valid_after),
-        "valid_before": held.end(),
-    }));
-}
-
-fn show_issued(ca: &Ca, issued: &IssuedCertificate, wish: &Wish, keeper: &Keeper) {
-    let names: Vec<&str> = issued.principals.iter().map(Principal::as_str).collect();
-    let span = issued.valid_before.since(issued.server_time);
-    ca.voice.result(&format!(
-        "{} {} as {} until {} ({})   serial {}   give back: jit-ssh done {}",
-        tick(),
-        issued.environment,
-        names.join(", "),
-        span::clock_time(issued.valid_before, clock::now()),
-        // The answer took its time; a grant of one hour should not read as 59 min.
-        span::show(span.saturating_add(Duration::from_millis(1999))),
-        issued.serial,
-        issued.environment
-    ));
-    let user = names.first().copied().unwrap_or("NAME");
-    let host = wish.environment.host_patterns.first();
-    let host = host.map_or("HOST".to_owned(), |pattern| {
-        pattern.replace("**", "*").replace('*', "HOST")
-    });
-    let host = crate::terminal::plain(&host);
-    match keeper {
-        Keeper::Agent { confirm, .. } => {
-            ca.voice.result(&format!("  ssh {user}@{host}"));
-            if *confirm {
-                ca.voice.progress(
-                    "Each use asks first; that needs SSH_ASKPASS in the agent's environment.",
-                );
-            }
-        }
-        Keeper::File => {
-            let path = grant::key_file(&ca.config, &issued.environment);
-            let path = quoted(&path.display().to_string());
-            ca.voice.result(&format!("  ssh -i {path} {user}@{host}"));
-            ca.voice.progress(&format!(
-                "The private key is in the file {path}; it is removed by: jit-ssh done {}",
-                issued.environment
-            ));
-        }
-    }
-    ca.voice.json(&serde_json::json!({
-        "serial": issued.serial,
-        "environment": issued.environment,
-        "principals": issued.principals,
-        "key_id": issued.key_id,
-        "valid_after": issued.valid_after,
-        "valid_before": issued.valid_before,
-    }));
 }
 
 #[cfg(test)]

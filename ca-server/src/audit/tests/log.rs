@@ -83,6 +83,9 @@ fn issue(turn: Turn, seed: u8, bend: impl FnOnce(&mut CertificateIssued)) -> Iss
     };
     let digest = Digest::of(&serial.get().to_be_bytes());
     let mut issued = CertificateIssued {
+        approvers: Vec::new(),
+        break_glass: false,
+        request: None,
         person: Person {
             subject: Subject::new("https://id.example", user).unwrap(),
             user: user.parse().unwrap(),
@@ -110,6 +113,9 @@ fn issue(turn: Turn, seed: u8, bend: impl FnOnce(&mut CertificateIssued)) -> Iss
         subject_key: draft.subject_key.fingerprint(),
         valid_after: validity.valid_after(),
         valid_before: validity.valid_before(),
+        request: None,
+        approvers: vec![],
+        break_glass: false,
     };
     bend(&mut issued);
     Issued {
