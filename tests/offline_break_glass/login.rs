@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::ceremony::{Ceremony, REASON, Signed};
 use crate::support::clock::unix_now;
 use crate::support::keygen;
@@ -20,11 +22,9 @@ fn attempt(ceremony: &Ceremony, signed: &Signed, sshd: &Sshd, account: &UnixAcco
 }
 
 fn ca_line(ceremony: &Ceremony, environment: &str) -> String {
-    let file = ceremony.ca().join(format!("keys/{environment}.pub"));
-    std::fs::read_to_string(file)
-        .expect("a key")
-        .trim()
-        .to_owned()
+    let json = ceremony.at_ca(&["sshd-config", environment, "--json"]);
+    let json: Value = serde_json::from_str(&json.succeeds().stdout).expect("JSON");
+    json["ca_public_key"].as_str().expect("a key").to_owned()
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn the_lines_for_a_host_hold_the_sealed_key_as_soon_as_there_is_one() {
     let json = ceremony
         .at_ca(&["sshd-config", "prod", "--json"])
         .succeeds();
-    let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let json: Value = serde_json::from_str(&json.stdout).expect("JSON");
     let key = json["break_glass_public_key"].as_str().expect("a key");
     assert!(ceremony.public_line().starts_with(key));
     assert!(

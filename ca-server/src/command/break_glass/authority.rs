@@ -25,7 +25,8 @@ impl Authority {
     pub(super) fn public_key(&self) -> anyhow::Result<AuthorityKey> {
         let mut blob = Vec::new();
         "ssh-ed25519".encode(&mut blob)?;
-        self.0.verifying_key().as_bytes().encode(&mut blob)?;
+        let point = self.0.verifying_key();
+        point.as_bytes().as_slice().encode(&mut blob)?;
         Ok(AuthorityKey::from_blob(&blob)?)
     }
 
