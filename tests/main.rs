@@ -11,5 +11,7 @@ mod host;
 mod http_edge;
 mod identity;
 mod login;
+mod offline_break_glass;
 mod parts;
 mod support;
+mod webhooks;

@@ -29,6 +29,7 @@ want oathtool oathtool
 want useradd passwd
 want python3 python3
 want curl curl
+want age age
 want cc gcc
 if [ "${1:-}" != demo ] && [ -x /usr/bin/python3 ] && [ "$(command -v python3)" = /usr/bin/python3 ] &&
     ! [ -x "$venv/bin/python" ] && ! python3 -c 'import ensurepip' 2>/dev/null; then

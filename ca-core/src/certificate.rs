@@ -7,12 +7,14 @@ pub mod authority_key;
 pub mod draft;
 #[cfg(test)]
 pub(crate) mod example;
+pub mod host;
 pub mod key_id;
 pub mod lint;
 #[cfg(test)]
 mod openssh_oracle;
 pub mod option_value;
 pub mod options;
+pub mod presented;
 pub mod principals;
 pub mod profile;
 pub mod subject_key;

@@ -11,6 +11,7 @@ pub use access::{
     Frozen, RequestApproved, RequestDenied, RequestExpired, RequestOpened, RequestWithdrawn,
     ReviewClosed,
 };
+pub use emergency::BreakGlassImported;
 pub use facts::{
     Asked, Attempt, AuditRead, CaKeyAdded, CertificateIssued, CertificatesRevoked, LogCreated,
     Person, PolicyLoaded, RefusalsSummarised, Refused, RevocationCause, SessionClosed,
@@ -24,6 +25,7 @@ pub use host::{
 
 mod about;
 mod access;
+mod emergency;
 mod facts;
 mod host;
 
@@ -33,6 +35,8 @@ mod host;
 pub enum Event {
     /// Somebody read the audit records through the API.
     AuditRead(AuditRead),
+    /// The record of a certificate that was signed offline while the authority was down.
+    BreakGlassImported(Box<BreakGlassImported>),
     /// A key was enrolled for the day when the identity provider is down.
     BreakGlassKeyAdded(BreakGlassKeyAdded),
     /// It was removed.

@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod break_glass;
 pub mod certificate;
 pub mod digest;
 pub mod event;

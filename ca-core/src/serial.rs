@@ -39,6 +39,15 @@ pub enum SerialError {
 }
 
 impl Serial {
+    /// The epoch of serials that no log hands out: those signed with an offline break-glass key.
+    pub const OFFLINE_EPOCH: u32 = EPOCH_MAX;
+
+    /// Whether it was signed with an offline break-glass key.
+    #[must_use]
+    pub const fn is_offline(self) -> bool {
+        self.0.get() >> INDEX_BITS == 0x7f_ffff
+    }
+
     /// The serial of entry `index` in the log's `epoch`.
     ///
     /// # Errors

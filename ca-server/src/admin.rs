@@ -1,5 +1,6 @@
 //! The admin socket: reading the log of a running server, for its own user and root on the same
-//! machine. Whoever may connect could read the store's files as well; nothing can be changed here.
+//! machine. Whoever may connect could read the store's files and use the log's key as well. One
+//! thing can be changed: records of certificates signed offline are added (`break-glass import`).
 //!
 //! The socket (mode 0600) is in a folder that others cannot write to, and every peer's user id is
 //! checked with `SO_PEERCRED`.
@@ -14,11 +15,13 @@ use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, body::Bytes};
+use ca_core::event::BreakGlassImported;
 use tokio::net::{UnixListener, UnixStream};
 
 pub use client::{AdminError, AdminStore};
 use wire::{HeadText, RangeText, SearchText};
 
+use crate::ca::offline::{self, ImportError, Imported};
 use crate::ledger::Ledger;
 use crate::store::{Store, StoreError};
 
@@ -59,20 +62,21 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// The log, until the server stops.
+    fn log(&self) -> Result<Log, (StatusCode, String)> {
+        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        log.clone().ok_or_else(|| {
+            let stopping = "the server is stopping".to_owned();
+            (StatusCode::SERVICE_UNAVAILABLE, stopping)
+        })
+    }
+
     /// Runs `read` on the log, on a thread that may block.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Ledger, &dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, (StatusCode, String)> {
-        let log = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let (ledger, store) = log.ok_or_else(|| {
-            let stopping = "the server is stopping".to_owned();
-            (StatusCode::SERVICE_UNAVAILABLE, stopping)
-        })?;
+        let (ledger, store) = self.log()?;
         let failed = |error: String| (StatusCode::INTERNAL_SERVER_ERROR, error);
         tokio::task::spawn_blocking(move || read(&ledger, store.as_ref()))
             .await
@@ -110,6 +114,7 @@ fn router(shared: Shared) -> Router {
         .route("/tile/{level}/{index}", get(tile))
         .route("/snapshot", get(snapshot))
         .route("/search", post(search))
+        .route("/break-glass", post(import))
         .with_state(shared)
 }
 
@@ -215,6 +220,21 @@ async fn search(
         .read(move |_, store| store.search(&asked.into()))
         .await?;
     Ok(Json(found.into()))
+}
+
+async fn import(
+    State(shared): State<Shared>,
+    Json(event): Json<BreakGlassImported>,
+) -> Answer<Json<Imported>> {
+    let imported = offline::import(&shared.log()?.0, event).await;
+    imported.map(Json).map_err(|error| {
+        let status = match error {
+            ImportError::Already(_) => StatusCode::CONFLICT,
+            ImportError::Ledger(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ImportError::Operator | ImportError::Record(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        (status, error.to_string())
+    })
 }
 
 #[cfg(test)]

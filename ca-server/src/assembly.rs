@@ -7,16 +7,19 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use ca_core::certificate::authority_key::AuthorityKey;
 use ca_core::name::Environment;
 
-use crate::ca::{Ca, Challenges, OnCall, Settings, Signing};
+use crate::break_glass_keys;
+use crate::ca::{Ca, Challenges, Lists, OnCall, Seen, Settings, Signing, Stopping};
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig, KeyConfig};
-use crate::environment::EnvironmentRules;
+use crate::environment::{EnvironmentRules, HostRules};
 use crate::high_water::HighWater;
 use crate::identity::Providers;
 use crate::key_file;
 use crate::ledger::{Ledger, LogKey, Opened};
+use crate::notify::{Notifier, Pace, Targets};
 use crate::policy_files::PolicyFiles;
 use crate::seal::SealKey;
 use crate::signer::Signer;
@@ -30,6 +33,8 @@ use crate::store::sled::SledStore;
 pub struct Running {
     /// The use cases.
     pub ca: Arc<Ca>,
+    /// Tells the webhooks until it is dropped.
+    pub notifier: Notifier,
     /// Ends when the last handle to the ledger is dropped.
     pub sequencer: std::thread::JoinHandle<()>,
 }
@@ -73,11 +78,14 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     let names = config.environments.keys().cloned().collect();
     let policies = PolicyFiles::open(&config.policy_dir, names).context("policies")?;
     let providers = Providers::new(config.issuers.clone())?;
+    let webhooks = Targets::new(&config.webhooks, Pace::default())?;
     let seal_key = SealKey::read(&config.seal_key)
         .with_context(|| format!("seal key {:?}", config.seal_key))?;
     let mut environments = BTreeMap::new();
     for (name, environment) in &config.environments {
-        let signing = signing(name, environment)
+        let break_glass_key = break_glass_keys::current(&config.break_glass_key(name))
+            .with_context(|| format!("environment {name}: break-glass key"))?;
+        let signing = signing(name, environment, break_glass_key)
             .await
             .with_context(|| format!("environment {name}"))?;
         environments.insert(name.clone(), signing);
@@ -99,12 +107,17 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         policies,
         environments,
         challenges: Challenges::default(),
+        lists: Lists::default(),
+        seen: Seen::default(),
+        stopping: Stopping::default(),
         settings: settings(config),
         clock,
     });
     ca.record_start().await?;
+    let notifier = webhooks.start(&ca.ledger, &ca.clock, &config.webhook_state())?;
     Ok(Running {
         ca,
+        notifier,
         sequencer: opened.sequencer,
     })
 }
@@ -128,8 +141,45 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-async fn signing(name: &Environment, config: &EnvironmentConfig) -> anyhow::Result<Signing> {
-    let signer: Box<dyn Signer> = match &config.key {
+async fn signing(
+    name: &Environment,
+    config: &EnvironmentConfig,
+    break_glass_key: Option<AuthorityKey>,
+) -> anyhow::Result<Signing> {
+    let signer = signer(&config.key).await?;
+    let host_signer = match &config.hosts.key {
+        Some(key) => Some(self::signer(key).await.context("host CA key")?),
+        None => None,
+    };
+    let hosts = &config.hosts;
+    let mut warn_before_seconds = hosts.warn_before_seconds.clone();
+    warn_before_seconds.sort_unstable_by(|a, b| b.cmp(a));
+    let rules = EnvironmentRules {
+        name: name.clone(),
+        profile: config.profile.clone(),
+        authority_key: signer.public_key().clone(),
+        host_patterns: config.host_patterns.clone(),
+        default_principals: config.default_principals.clone(),
+        accounts: config.accounts.clone(),
+        default_duration_seconds: config.default_duration_seconds,
+        hosts: HostRules {
+            certificate_life: Duration::from_secs(u64::from(hosts.certificate_hours) * 3600),
+            staleness: hosts.staleness,
+            stale_after_seconds: hosts.stale_after_seconds,
+            warn_before_seconds,
+            break_glass_key: break_glass_key.map(|key| key.to_string()),
+        },
+    };
+    Ok(Signing {
+        rules,
+        signer,
+        host_signer,
+        distrusted: AtomicBool::new(false),
+    })
+}
+
+async fn signer(key: &KeyConfig) -> anyhow::Result<Box<dyn Signer>> {
+    Ok(match key {
         KeyConfig::Agent {
             agent_socket,
             public_key,
@@ -145,20 +195,6 @@ async fn signing(name: &Environment, config: &EnvironmentConfig) -> anyhow::Resu
             let passphrase = passphrase_file.as_deref().map(passphrase).transpose()?;
             Box::new(FileSigner::read(file, passphrase.as_ref())?)
         }
-    };
-    let rules = EnvironmentRules {
-        name: name.clone(),
-        profile: config.profile.clone(),
-        authority_key: signer.public_key().clone(),
-        host_patterns: config.host_patterns.clone(),
-        default_principals: config.default_principals.clone(),
-        accounts: config.accounts.clone(),
-        default_duration_seconds: config.default_duration_seconds,
-    };
-    Ok(Signing {
-        rules,
-        signer,
-        distrusted: AtomicBool::new(false),
     })
 }
 
@@ -172,11 +208,14 @@ fn passphrase(path: &Path) -> anyhow::Result<secrecy::SecretString> {
 fn check_keys_differ(environments: &BTreeMap<Environment, Signing>) -> anyhow::Result<()> {
     let mut seen = BTreeMap::new();
     for (name, signing) in environments {
-        let key = signing.signer.public_key().to_string();
-        if let Some(other) = seen.insert(key, name) {
-            anyhow::bail!(
-                "environments {other} and {name} have the same CA key: each needs its own"
-            );
+        for signer in std::iter::once(&signing.signer).chain(&signing.host_signer) {
+            let key = signer.public_key().to_string();
+            if let Some(other) = seen.insert(key, name) {
+                anyhow::bail!(
+                    "environments {other} and {name} have the same CA key: each needs its own, and \
+                     another one for hosts"
+                );
+            }
         }
     }
     Ok(())

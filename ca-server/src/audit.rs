@@ -29,8 +29,9 @@ const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 1000;
 
 /// The types of events that can be asked for: all names of [`Event::name`].
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "audit-read",
+    "break-glass-imported",
     "ca-key-added",
     "certificate-issued",
     "certificates-revoked",

@@ -26,7 +26,10 @@ pub use certificates::Answer;
 pub use challenges::Challenges;
 pub use failure::Failure;
 pub use freezing::Switch;
-pub use waiting::Wait;
+pub use hosts::Seen;
+pub(crate) use hosts::host_ca_key;
+pub use revocation_list::Lists;
+pub use waiting::{Stopping, Wait};
 
 mod audit;
 mod break_glass;
@@ -38,10 +41,15 @@ pub(crate) mod example;
 mod factor;
 mod failure;
 mod freezing;
+mod history;
+mod host_reports;
+mod hosts;
 mod login;
+pub mod offline;
 mod requests;
 mod reviews;
 mod revocation;
+mod revocation_list;
 mod text;
 mod waiting;
 
@@ -52,6 +60,8 @@ pub struct Signing {
     pub rules: EnvironmentRules,
     /// The key.
     pub signer: Box<dyn Signer>,
+    /// The key of host certificates, where there is one.
+    pub host_signer: Option<Box<dyn Signer>>,
     /// Set for good when the key once produced a wrong certificate.
     pub distrusted: AtomicBool,
 }
@@ -101,6 +111,12 @@ pub struct Ca {
     pub environments: BTreeMap<Environment, Signing>,
     /// Texts that break-glass keys may sign now.
     pub challenges: Challenges,
+    /// Revocation lists made lately.
+    pub lists: Lists,
+    /// When each host was last heard of.
+    pub seen: Seen,
+    /// Ends long polls when the server stops.
+    pub stopping: Stopping,
     /// The rest.
     pub settings: Settings,
     /// For checks outside a commit.

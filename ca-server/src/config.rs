@@ -4,15 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use ca_core::api::Staleness;
 use ca_core::certificate::principals::Principals;
 use ca_core::certificate::profile::Profile;
 use ca_core::name::{Environment, Principal, UserName};
+use ca_core::serial::Serial;
 use ca_core::tlog::note::KeyName;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::authn::IssuerConfig;
 use crate::ca::Enrolment;
+use crate::notify::WebhookConfig;
 
 /// Name of the file in a folder made by `init` or `dev`.
 pub const FILE_NAME: &str = "ca-server.toml";
@@ -56,6 +59,9 @@ pub struct Config {
     /// Requests per second and address before 429, for all but sign-in. 0 is off.
     #[serde(default = "requests_per_second")]
     pub requests_per_second: u32,
+    /// Folder that remembers how far each webhook was told; `webhooks` beside the high-water file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_state: Option<PathBuf>,
     /// The transparency log.
     pub log: LogConfig,
     /// Certificate of the HTTPS server.
@@ -66,6 +72,9 @@ pub struct Config {
     pub on_call: OnCallConfig,
     /// OpenID providers, the default first.
     pub issuers: Vec<IssuerConfig>,
+    /// Whom to tell what happens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookConfig>,
     /// Environments by name.
     pub environments: BTreeMap<Environment, EnvironmentConfig>,
 }
@@ -76,7 +85,7 @@ pub struct Config {
 pub struct LogConfig {
     /// Its name, scheme-less, never used for another log: `ca.example.com/2026a`.
     pub origin: KeyName,
-    /// Upper part of serials: 1 to 8388607, larger than that of any log before.
+    /// Upper part of serials: 1 to 8388606, larger than that of any log before.
     pub epoch: u32,
     /// Its Ed25519 key (OpenSSH file, mode 0600).
     pub key: PathBuf,
@@ -120,6 +129,40 @@ pub struct EnvironmentConfig {
     pub profile: Profile,
     /// The key that signs.
     pub key: KeyConfig,
+    /// What its hosts trust and do.
+    #[serde(default)]
+    pub hosts: HostsConfig,
+}
+
+/// `[environments.NAME.hosts]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostsConfig {
+    /// The key that signs host certificates, another one than for people. Without it hosts show
+    /// their plain keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyConfig>,
+    /// Life of a host certificate, hours; it is renewed at two thirds.
+    pub certificate_hours: u32,
+    /// `best_effort`: hosts go on with the last revocation list; `strict`: they refuse certificates
+    /// of this environment while their list is stale.
+    pub staleness: Staleness,
+    /// Age of the list from which on it is stale, seconds; at least 60.
+    pub stale_after_seconds: u64,
+    /// How long before its end a grant is warned of on its terminals, seconds.
+    pub warn_before_seconds: Vec<u64>,
+}
+
+impl Default for HostsConfig {
+    fn default() -> Self {
+        Self {
+            key: None,
+            certificate_hours: 72,
+            staleness: Staleness::BestEffort,
+            stale_after_seconds: 300,
+            warn_before_seconds: vec![300],
+        }
+    }
 }
 
 /// `[environments.NAME.key]`: a file, or a key in an agent.
@@ -211,6 +254,21 @@ impl Config {
         Ok(config)
     }
 
+    /// Where the public half of an environment's offline break-glass key is, if one was sealed:
+    /// `NAME.break-glass.pub` beside the key that seals TOTP seeds.
+    #[must_use]
+    pub fn break_glass_key(&self, name: &Environment) -> PathBuf {
+        self.seal_key
+            .with_file_name(format!("{name}.break-glass.pub"))
+    }
+
+    /// See `webhook_state`.
+    #[must_use]
+    pub fn webhook_state(&self) -> PathBuf {
+        let beside = || self.high_water.with_file_name("webhooks");
+        self.webhook_state.clone().unwrap_or_else(beside)
+    }
+
     fn check(&self) -> Result<(), String> {
         if self.issuers.is_empty() {
             return Err("at least one [[issuers]] is needed".to_owned());
@@ -218,9 +276,9 @@ impl Config {
         if self.environments.is_empty() {
             return Err("at least one [environments.NAME] is needed".to_owned());
         }
-        if !(1..1 << 23).contains(&self.log.epoch) {
+        if !(1..Serial::OFFLINE_EPOCH).contains(&self.log.epoch) {
             return Err(format!(
-                "log.epoch is {}, 1 to 8388607 are allowed",
+                "log.epoch is {}, 1 to 8388606 are allowed",
                 self.log.epoch
             ));
         }
@@ -244,6 +302,13 @@ impl Config {
             );
         }
         for (name, environment) in &self.environments {
+            let hosts = &environment.hosts;
+            if !(1..=720).contains(&hosts.certificate_hours) || hosts.stale_after_seconds < 60 {
+                return Err(format!(
+                    "environments.{name}.hosts: certificate_hours is 1 to 720, and \
+                     stale_after_seconds at least 60"
+                ));
+            }
             let seconds_max = u64::from(environment.profile.max_duration_seconds.get());
             if !(60..=seconds_max).contains(&environment.default_duration_seconds) {
                 return Err(format!(
@@ -273,15 +338,22 @@ impl Config {
                 .iter_mut()
                 .filter_map(|issuer| issuer.ca_file.as_mut()),
         );
+        paths.extend(self.webhook_state.as_mut());
+        for webhook in &mut self.webhooks {
+            paths.extend(webhook.secret_file.as_mut());
+            paths.extend(webhook.ca_file.as_mut());
+        }
         for environment in self.environments.values_mut() {
-            match &mut environment.key {
-                KeyConfig::Agent { agent_socket, .. } => paths.push(agent_socket),
-                KeyConfig::File {
-                    file,
-                    passphrase_file,
-                } => {
-                    paths.push(file);
-                    paths.extend(passphrase_file.as_mut());
+            for key in std::iter::once(&mut environment.key).chain(&mut environment.hosts.key) {
+                match key {
+                    KeyConfig::Agent { agent_socket, .. } => paths.push(agent_socket),
+                    KeyConfig::File {
+                        file,
+                        passphrase_file,
+                    } => {
+                        paths.push(file);
+                        paths.extend(passphrase_file.as_mut());
+                    }
                 }
             }
         }

@@ -26,6 +26,7 @@ mod certificates;
 mod discovery;
 mod document;
 mod emergency;
+mod hosts;
 mod listen;
 mod log;
 mod measure;
@@ -157,6 +158,16 @@ fn routes() -> Router<Arc<Edge>> {
             delete(emergency::remove_key),
         )
         .route("/v1/break-glass/sessions", post(emergency::open_session))
+        .route("/v1/history/{id}", get(requests::history))
+        .route("/v1/hosts", get(hosts::list).post(hosts::enrol))
+        .route("/v1/hosts/tokens", post(hosts::token))
+        .route("/v1/hosts/current", get(hosts::settings))
+        .route("/v1/hosts/current/certificate", post(hosts::renew))
+        .route("/v1/hosts/current/reports", post(hosts::report))
+        .route(
+            "/v1/environments/{environment}/krl",
+            get(hosts::revocation_list),
+        )
         .route("/v1/reviews", get(emergency::reviews))
         .route("/v1/reviews/{id}", post(emergency::close_review))
         .route("/v1/audit", get(audit::read))

@@ -3,6 +3,7 @@
 
 use ca_core::certificate::authority_key::AuthorityKey;
 use ca_core::certificate::draft::{self, Draft, LineError};
+use ca_core::certificate::key_id::Mark;
 use ca_core::certificate::lint::{
     BACKDATED, Expectations, ExpectedPrincipals, ExpectedWindow, Finding, lint,
 };
@@ -18,6 +19,8 @@ use ca_core::time::{Timestamp, Validity, ValidityError};
 use crate::access::{Basis, Grant};
 use crate::environment::EnvironmentRules;
 use crate::recordable::Recordable;
+
+pub mod host;
 
 /// A certificate before its record and its signature, linted. Made only by [`prepare`], and again
 /// from its own record by the ledger.
@@ -112,6 +115,11 @@ pub fn prepare(
         nonce: particulars.nonce,
         subject_key: particulars.subject_key,
         serial,
+        mark: if *grant.basis() == Basis::BreakGlass {
+            Mark::BreakGlass
+        } else {
+            Mark::Ordinary
+        },
         user: grant.person().user.clone(),
         environment: rules.name.clone(),
         principals: wish.principals.clone(),

@@ -14,8 +14,11 @@ pub mod high_water;
 pub mod ledger;
 pub mod store;
 // adapters
+pub mod break_glass_keys;
 pub mod identity;
 pub mod key_file;
+pub mod notify;
+mod outgoing;
 pub mod policy_files;
 pub mod seal;
 pub mod signer;

@@ -3,13 +3,16 @@
 use std::process::ExitCode;
 
 use ca_server::command::audit::AuditCommand;
+use ca_server::command::break_glass::BreakGlassCommand;
 use ca_server::command::init::Init;
 use ca_server::command::place::{Place, UsageError, told_once};
 use ca_server::command::policy::{EXIT_USAGE, PolicyCommand, PolicySetting};
 use ca_server::command::serve::{EXIT_STOPPED, Ended, Serve};
 use ca_server::command::sshd_config::SshdConfig;
+use ca_server::command::webhook::WebhookCommand;
 use ca_server::config::{Config, ConfigError};
 use ca_server::identity::ProvidersError;
+use ca_server::notify::WebhookError;
 use ca_server::policy_files::PolicyFilesError;
 use ca_server::{clock::Clock, command, dev::Dev};
 use clap::{Parser, Subcommand};
@@ -30,11 +33,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Audit(Box<AuditCommand>),
+    BreakGlass(Box<BreakGlassCommand>),
     Dev(Dev),
     Init(Init),
     Policy(Box<PolicyCommand>),
     Serve(Serve),
     SshdConfig(SshdConfig),
+    Webhook(WebhookCommand),
 }
 
 fn main() -> ExitCode {
@@ -61,7 +66,10 @@ const EXIT_CONFIG: u8 = 78;
 
 fn misconfigured(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.is::<ConfigError>() || cause.is::<PolicyFilesError>() || cause.is::<ProvidersError>()
+        cause.is::<ConfigError>()
+            || cause.is::<PolicyFilesError>()
+            || cause.is::<ProvidersError>()
+            || cause.is::<WebhookError>()
     })
 }
 
@@ -73,12 +81,19 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         anyhow::bail!("another TLS provider is installed already");
     }
     match verb {
+        Verb::BreakGlass(command) => command.run().map(|()| ExitCode::SUCCESS),
         Verb::Audit(command) => Ok(ExitCode::from(command.run()?)),
         Verb::Dev(dev) => ended(runtime()?.block_on(dev.run())?),
         Verb::Init(init) => init.run().map(|()| ExitCode::SUCCESS),
         Verb::Policy(command) => run_policy(&command),
         Verb::Serve(serve) => ended(runtime()?.block_on(serve.run())?),
         Verb::SshdConfig(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Verb::Webhook(command) => {
+            let mut out = std::io::stdout();
+            runtime()?
+                .block_on(command.run(&mut out))
+                .map(ExitCode::from)
+        }
     }
 }
 

@@ -4,17 +4,17 @@
 //! use ca_server::{issuance::Prepared, ledger::Recorded, signer::Signer};
 //! # #[expect(dead_code, reason = "compiled, not run")]
 //! async fn a_recorded_certificate_can_be_signed(signer: &dyn Signer, what: &Recorded<Prepared>) {
-//!     drop(signer.sign(what).await);
+//!     drop(signer.sign(what.into()).await);
 //! }
 //! ```
 //!
 //! The same without the record does not compile:
 //!
-//! ```compile_fail,E0308
+//! ```compile_fail,E0277
 //! use ca_server::{issuance::Prepared, ledger::Recorded, signer::Signer};
 //! # #[expect(dead_code, reason = "compiled, not run")]
 //! async fn an_unrecorded_certificate_can_be_signed(signer: &dyn Signer, what: &Prepared) {
-//!     drop(signer.sign(what).await);
+//!     drop(signer.sign(what.into()).await);
 //! }
 //! ```
 //!
@@ -35,6 +35,7 @@ use std::pin::Pin;
 use ca_core::certificate::authority_key::AuthorityKey;
 
 use crate::issuance::Prepared;
+use crate::issuance::host::PreparedHost;
 use crate::ledger::Recorded;
 
 pub mod agent;
@@ -77,5 +78,29 @@ pub trait Signer: Send + Sync + fmt::Debug {
     /// Signs a recorded certificate. May be asked again for the same one.
     ///
     /// The future fails with [`SignError`] when the key does not sign; the record stays, harmless.
-    fn sign<'a>(&'a self, what: &'a Recorded<Prepared>) -> Signing<'a>;
+    fn sign<'a>(&'a self, what: Signable<'a>) -> Signing<'a>;
+}
+
+/// Bytes that were recorded before they are signed: there is no other way to make one.
+#[derive(Clone, Copy, Debug)]
+pub struct Signable<'a>(&'a [u8]);
+
+impl<'a> Signable<'a> {
+    /// The bytes.
+    #[must_use]
+    pub const fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl<'a> From<&'a Recorded<Prepared>> for Signable<'a> {
+    fn from(recorded: &'a Recorded<Prepared>) -> Self {
+        Self(recorded.get().to_be_signed())
+    }
+}
+
+impl<'a> From<&'a Recorded<PreparedHost>> for Signable<'a> {
+    fn from(recorded: &'a Recorded<PreparedHost>) -> Self {
+        Self(recorded.get().to_be_signed())
+    }
 }

@@ -189,6 +189,7 @@ impl State {
         self.time = time;
         self.forget_until(time);
         match event {
+            Event::BreakGlassImported(imported) => self.emergency.imported(imported, index, time),
             Event::BreakGlassKeyAdded(added) => self.emergency.key_added(added, time),
             Event::BreakGlassKeyRemoved(removed) => {
                 self.emergency.keys.remove(&removed.fingerprint);

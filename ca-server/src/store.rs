@@ -198,8 +198,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 #[must_use]
 pub fn terms(event: &Event) -> Vec<String> {
     let mut terms = vec![format!("kind={}", event.name())];
+    if let Some(user) = event.user() {
+        terms.push(format!("user={user}"));
+    }
     if let Some(person) = event.person() {
-        terms.push(format!("user={}", person.user));
         terms.push(format!("subject={}", person.subject));
     }
     if let Some(environment) = event.environment() {

@@ -20,7 +20,16 @@ const LAYERS: &[&[&str]] = &[
         "state",
     ],
     &["clock", "high_water", "ledger", "store"],
-    &["identity", "key_file", "policy_files", "seal", "signer"],
+    &[
+        "break_glass_keys",
+        "identity",
+        "key_file",
+        "notify",
+        "outgoing",
+        "policy_files",
+        "seal",
+        "signer",
+    ],
     &["admin", "audit", "ca"],
     &["assembly", "command", "config", "dev", "http"],
 ];

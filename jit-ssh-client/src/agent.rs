@@ -240,6 +240,7 @@ fn worthless_certificate(now: Timestamp) -> Result<(Vec<u8>, SigningKey), AgentE
         nonce: *random::bytes::<32>().map_err(|error| failed(&error))?,
         subject_key: line(&key)?.parse().map_err(|error| failed(&error))?,
         serial: Serial::new(0, 1).map_err(|error| failed(&error))?,
+        mark: ca_core::certificate::key_id::Mark::Ordinary,
         user: "nobody".parse().map_err(|error| failed(&error))?,
         environment: "probe".parse().map_err(|error| failed(&error))?,
         principals: Principals::new(vec![principal]).map_err(|error| failed(&error))?,

@@ -127,6 +127,7 @@ impl Template {
             nonce: *Digest::of(&turn.index().to_be_bytes()).as_bytes(),
             subject_key: self.subject_key.clone(),
             serial,
+            mark: ca_core::certificate::key_id::Mark::Ordinary,
             user: self.person.user.clone(),
             environment: self.environment.clone(),
             principals: self.config.default_principals.clone(),
@@ -135,6 +136,9 @@ impl Template {
             authority_key: self.authority_key.clone(),
         };
         let issued = CertificateIssued {
+            request: None,
+            approvers: Vec::new(),
+            break_glass: false,
             person: self.person.clone(),
             session: Digest::of(b"a session"),
             request_id: format!("bench-fill-{:010}", turn.index()),

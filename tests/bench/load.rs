@@ -129,6 +129,8 @@ impl Client {
     /// One certificate; how many seconds it took.
     async fn request(&mut self, number: u32) -> f64 {
         let body = RequestCertificate {
+            not_before: None,
+            access_request: None,
             environment: self.environment.to_owned(),
             principals: Vec::new(),
             duration_seconds: Some(3600),

@@ -29,6 +29,7 @@ pub fn into_agent(socket: &Path, ca_file: &Path, change: impl FnOnce(&mut Draft)
         nonce: [9; 32],
         subject_key: SubjectKey::from(&key.verifying_key()),
         serial: Serial::new(1, 77).expect("a serial"),
+        mark: ca_core::certificate::key_id::Mark::Ordinary,
         user: "alice".parse().expect("a name"),
         environment: "prod".parse().expect("a name"),
         principals: Principals::new(vec!["deploy".parse().expect("a name")]).expect("principals"),

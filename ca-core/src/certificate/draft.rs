@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::authority_key::AuthorityKey;
-use super::key_id::KeyId;
+use super::key_id::{KeyId, Mark};
 use super::options::Options;
 use super::principals::Principals;
 use super::subject_key::SubjectKey;
@@ -26,8 +26,10 @@ pub struct Draft {
     pub nonce: [u8; 32],
     /// The key that is certified.
     pub subject_key: SubjectKey,
-    /// Where the record is; also the end of the key id.
+    /// Where the record is; also in the key id.
     pub serial: Serial,
+    /// How it came to be; the end of the key id.
+    pub mark: Mark,
     /// Who it is issued to, as shown to people.
     pub user: UserName,
     /// Where it is good for.
@@ -43,13 +45,14 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// `user@environment#serial`.
+    /// `user@environment#serial`, marked if taken in an emergency.
     #[must_use]
     pub fn key_id(&self) -> KeyId {
         KeyId {
             user: self.user.clone(),
             environment: self.environment.clone(),
             serial: self.serial,
+            mark: self.mark,
         }
     }
 

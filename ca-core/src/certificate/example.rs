@@ -54,6 +54,7 @@ pub(crate) fn draft() -> Draft {
         nonce: [3; 32],
         subject_key: client_key(),
         serial: Serial::new(0, 42).unwrap(),
+        mark: crate::certificate::key_id::Mark::Ordinary,
         user: "alice".parse().unwrap(),
         environment: "prod".parse().unwrap(),
         principals: principals(&["deploy", "app"]),
@@ -205,6 +206,7 @@ prop_compose! {
             principals: Principals::new(names.iter().map(|n| n.parse().unwrap()).collect()).unwrap(),
             user: user.parse().unwrap(),
             serial: Serial::new(epoch, index).unwrap(),
+            mark: crate::certificate::key_id::Mark::Ordinary,
             validity: Validity::new(NOW - 60, NOW + lifetime).unwrap(),
             ..draft()
         }

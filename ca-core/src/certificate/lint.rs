@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::CERTIFICATE_SIZE_MAX;
 use super::authority_key::AuthorityKey;
 use super::draft::TYPE_USER;
-use super::key_id::KeyId;
+use super::key_id::{KeyId, Mark};
 use super::options::{Options, OptionsError};
 use super::principals::{PRINCIPALS_MAX, Principals};
 use super::profile::Profile;
@@ -89,7 +89,7 @@ pub enum Rule {
     UserType,
     /// A serial of ours, and the recorded one.
     Serial,
-    /// `user@environment#serial`, agreeing with the other fields.
+    /// `user@environment#serial`, agreeing with the other fields; marked when signed offline.
     KeyId,
     /// 1 to 32 different well-formed names, and the granted ones.
     Principals,
@@ -266,6 +266,7 @@ fn check_key_id(found: &ToBeSigned, expected: &Expectations<'_>) -> Result<KeyId
     let id: KeyId = found.key_id.parse().map_err(|e| finding(Rule::KeyId, &e))?;
     let agrees = id.serial == serial
         && id.environment == *expected.environment
+        && (id.mark == Mark::BreakGlass || !serial.is_offline())
         && expected.user.is_none_or(|user| *user == id.user);
     if agrees {
         return Ok(id);

@@ -2,7 +2,7 @@
 //! and tables are made of these.
 
 use super::{Event, FreezeTarget, Person, RevocationCause};
-use crate::name::{Environment, Principal};
+use crate::name::{Environment, Principal, UserName};
 use crate::tlog::leaf::Kind;
 
 impl Event {
@@ -11,6 +11,7 @@ impl Event {
     pub fn kind(&self) -> Kind {
         match self {
             Self::AuditRead(_) | Self::TicketIssued(_) => Kind::AdminAction,
+            Self::BreakGlassImported(_) => Kind::BreakGlass,
             Self::BreakGlassKeyAdded(_)
             | Self::BreakGlassKeyRemoved(_)
             | Self::TotpConfirmed(_)
@@ -46,6 +47,7 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::AuditRead(_) => "audit-read",
+            Self::BreakGlassImported(_) => "break-glass-imported",
             Self::BreakGlassKeyAdded(_) => "break-glass-key-added",
             Self::BreakGlassKeyRemoved(_) => "break-glass-key-removed",
             Self::BreakGlassSessionOpened(_) => "break-glass-session-opened",
@@ -104,7 +106,8 @@ impl Event {
             Self::TicketIssued(event) => Some(&event.by),
             Self::TotpConfirmed(event) => Some(&event.person),
             Self::TotpOffered(event) => Some(&event.person),
-            Self::CaKeyAdded(_)
+            Self::BreakGlassImported(_)
+            | Self::CaKeyAdded(_)
             | Self::HostAcknowledged(_)
             | Self::HostCertificateIssued(_)
             | Self::HostEnrolled(_)
@@ -112,6 +115,15 @@ impl Event {
             | Self::PolicyLoaded(_)
             | Self::RefusalsSummarised(_)
             | Self::SshSessionReported(_) => None,
+        }
+    }
+
+    /// The name of the person it is about, also where only that is known.
+    #[must_use]
+    pub fn user(&self) -> Option<&UserName> {
+        match self {
+            Self::BreakGlassImported(event) => Some(&event.record.user),
+            _ => self.person().map(|person| &person.user),
         }
     }
 
@@ -132,6 +144,7 @@ impl Event {
     #[must_use]
     pub fn environment(&self) -> Option<&Environment> {
         match self {
+            Self::BreakGlassImported(event) => Some(&event.record.environment),
             Self::CaKeyAdded(event) => Some(&event.environment),
             Self::CertificateIssued(event) => Some(&event.asked.environment),
             Self::FreezeLifted(event) => frozen_environment(&event.target),
@@ -157,6 +170,7 @@ impl Event {
     #[must_use]
     pub fn principals(&self) -> &[Principal] {
         match self {
+            Self::BreakGlassImported(event) => event.record.principals.as_slice(),
             Self::CertificateIssued(event) => &event.asked.principals,
             Self::Refused(event) => event.asked.as_ref().map_or(&[], |asked| &asked.principals),
             Self::RequestOpened(event) => &event.asked.principals,
@@ -169,6 +183,7 @@ impl Event {
     #[must_use]
     pub fn serials(&self) -> Vec<u64> {
         match self {
+            Self::BreakGlassImported(event) => vec![event.record.serial.get()],
             Self::CertificateIssued(event) => {
                 let mut serials = vec![event.serial];
                 serials.extend(event.request);

@@ -1,7 +1,7 @@
 //! What the log key says about a revocation list: whose it is, which version, when, which bytes.
 //!
-//! OpenSSH 9.2 refuses signed lists, so the signature travels beside the list: a signed note whose
-//! text is this statement.
+//! A signature inside a list proves nothing (OpenSSH asks no one whose key made it, and newer
+//! versions skip it), so ours travels beside the list: a signed note whose text is this statement.
 
 use std::fmt;
 use std::str::FromStr;

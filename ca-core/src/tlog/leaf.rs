@@ -257,7 +257,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(Kind::ALL.len(), 16);
+        assert_eq!(Kind::ALL.len(), 22);
     }
 
     #[test]

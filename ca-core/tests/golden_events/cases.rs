@@ -77,6 +77,7 @@ const EVENT_TYPES: usize = {
     const fn _all(event: &Event) {
         match event {
             Event::AuditRead(_)
+            | Event::BreakGlassImported(_)
             | Event::BreakGlassKeyAdded(_)
             | Event::BreakGlassKeyRemoved(_)
             | Event::BreakGlassSessionOpened(_)
@@ -108,16 +109,20 @@ const EVENT_TYPES: usize = {
             | Event::TotpOffered(_) => {}
         }
     }
-    30
+    31
 };
 
 /// Examples that `log.txt` is made of; the rest is in `log-access-and-hosts.txt`.
 const FIRST: usize = 20;
 
+/// Examples that `log-access-and-hosts.txt` is made of; what came later is in no log.
+const SECOND: usize = 30;
+
 #[test]
 fn a_log_of_the_examples_has_the_bytes_it_always_had() {
     let mut examples = examples();
-    let rest = examples.split_off(FIRST);
+    let mut rest = examples.split_off(FIRST);
+    rest.truncate(SECOND);
     let text = log_of(&examples);
     assert_eq!(text, read_or_write("log.txt", &text));
     let text = log_of(&rest);

@@ -10,7 +10,7 @@ use ca_core::event::{
 use ca_core::name::Subject;
 use ca_core::time::Timestamp;
 
-use crate::{access_examples, host_examples};
+use crate::{access_examples, emergency_examples, host_examples};
 
 /// Stands for the bytes of a certificate to be signed.
 pub(crate) const PRECERTIFICATE: &[u8] = b"to be signed";
@@ -254,5 +254,6 @@ pub(crate) fn examples() -> Vec<(&'static str, Event)> {
     all.extend(of_people());
     all.extend(access_examples::all());
     all.extend(host_examples::all());
+    all.extend(emergency_examples::all());
     all
 }

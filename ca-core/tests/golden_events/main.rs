@@ -10,6 +10,8 @@ mod access_examples;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod emergency_examples;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod host_examples;

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ca_core::event::BreakGlassImported;
 use ca_core::tlog::hash::Hash;
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::wire::{self, FoundText, HeadText, RangeText, SearchText};
+use crate::ca::offline::Imported;
 use crate::store::{Batch, Found, FullTile, Head, Record, Search, Store, StoreError, TILE_WIDTH};
 
 /// Why a server's socket is of no use.
@@ -21,6 +23,9 @@ pub enum AdminError {
         /// Why.
         error: String,
     },
+    /// It says no.
+    #[error("{0}")]
+    Refused(String),
     /// Somebody else's.
     #[error("{0:?} is another user's: run this as the user the server runs as, or as root")]
     Forbidden(PathBuf),
@@ -83,6 +88,31 @@ impl AdminStore {
         };
         let head: HeadText = self.json(Method::GET, "/head", None).map_err(failed)?;
         Ok(head.checkpoint)
+    }
+
+    /// Adds the record of a certificate that was signed offline.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Refused`] with the server's reason, or [`AdminError::Failed`].
+    pub fn import(&self, event: &BreakGlassImported) -> Result<Imported, AdminError> {
+        let request = self.client.post("http://admin/break-glass").json(event);
+        let answer = self.runtime.block_on(async {
+            let answer = request.send().await?;
+            Ok::<_, reqwest::Error>((answer.status(), answer.bytes().await?))
+        });
+        let failed = |error: String| AdminError::Failed {
+            path: self.path.clone(),
+            error,
+        };
+        match answer.map_err(|error| failed(error.to_string()))? {
+            (StatusCode::OK, bytes) => {
+                serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
+            }
+            (_, bytes) => Err(AdminError::Refused(
+                String::from_utf8_lossy(&bytes).into_owned(),
+            )),
+        }
     }
 
     /// The answer's bytes, none if there is no such thing.

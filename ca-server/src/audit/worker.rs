@@ -106,6 +106,11 @@ fn check_record(record: &Record, (epoch, index): (u32, u64)) -> Result<Folded, S
     if event.kind() != leaf.kind {
         return Err("its leaf names another kind than its event".to_owned());
     }
+    if let Event::BreakGlassImported(imported) = &event {
+        let record = imported.signed_record();
+        let verified = record.verify(&imported.record.authority_key, leaf.time);
+        verified.map_err(|error| error.to_string())?;
+    }
     let authority = match (&event, opening.precertificate.as_deref()) {
         (Event::CertificateIssued(issued), Some(bytes)) => {
             Some(certificate::check(issued, bytes, (epoch, index))?)

@@ -110,10 +110,14 @@ impl Ca {
             .environments
             .get(recorded.get().environment())
             .ok_or(Failure::CaKeyUnavailable)?;
-        let signature = signing.signer.sign(recorded).await.map_err(|error| {
-            tracing::error!(%error, environment = %recorded.get().environment(), "CA key");
-            Failure::CaKeyUnavailable
-        })?;
+        let signature = signing
+            .signer
+            .sign(recorded.into())
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, environment = %recorded.get().environment(), "CA key");
+                Failure::CaKeyUnavailable
+            })?;
         let key = signing.signer.public_key();
         // Judged as of its record. A slow signer, a clock that was set or a request repeated late
         // may find the window over, which is not the key's fault and harms nobody.

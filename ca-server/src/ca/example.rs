@@ -73,7 +73,10 @@ impl Example {
             )
             .unwrap(),
             environments: environments.into(),
-            challenges: super::Challenges::default(),
+            challenges: Challenges::default(),
+            lists: Lists::default(),
+            seen: Seen::default(),
+            stopping: Stopping::default(),
             settings: Settings {
                 session: Duration::from_secs(36_000),
                 request: Duration::from_secs(43_200),
@@ -181,10 +184,18 @@ fn environment(folder: &Path, name: &str) -> (Environment, Signing) {
         default_principals: Principals::new(deploy.clone()).unwrap(),
         accounts: deploy,
         default_duration_seconds: 3600,
+        hosts: crate::environment::HostRules {
+            certificate_life: Duration::from_secs(86_400),
+            staleness: ca_core::api::Staleness::BestEffort,
+            stale_after_seconds: 300,
+            warn_before_seconds: vec![300],
+            break_glass_key: None,
+        },
     };
     let signing = Signing {
         rules,
         signer: Box::new(signer),
+        host_signer: None,
         distrusted: AtomicBool::new(false),
     };
     (name.parse().unwrap(), signing)

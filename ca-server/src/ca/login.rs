@@ -1,6 +1,7 @@
 //! Signing in and out.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,6 +14,7 @@ use zeroize::Zeroizing;
 use super::factor::{accept, refuse};
 use super::{Ca, Caller, Failure, actor_or_refuse, refused};
 use crate::authn::Identity;
+use crate::authn::session::actor;
 use crate::identity::IdentifyError;
 use crate::ledger::Refusal;
 use crate::state::State;
@@ -106,9 +108,15 @@ impl Ca {
     /// # Errors
     ///
     /// [`Failure::SessionRequired`] when it is not open.
-    pub async fn session_status(&self, caller: Caller) -> Result<api::SessionStatus, Failure> {
+    pub async fn session_status(
+        self: Arc<Self>,
+        caller: Caller,
+    ) -> Result<api::SessionStatus, Failure> {
+        let (ca, policies) = (Arc::clone(&self), self.policies.current());
         let look = move |state: &State, now: Timestamp| {
             let session = state.session(&caller.session, now)?;
+            let actor = actor(state, caller.session, now).ok()?;
+            let (requests, to_approve) = ca.concerning((state, &actor), &policies, (caller, now));
             let live = state.live_of(&session.person.subject, now);
             let certificates = live
                 .map(|(serial, certificate)| api::LiveCertificate {
@@ -123,10 +131,10 @@ impl Ca {
                 expires_at: session.expires,
                 second_factor_at: session.opened,
                 certificates,
-                requests: Vec::new(),
-                to_approve: 0,
-                reviews: Vec::new(),
-                break_glass: false,
+                requests,
+                to_approve,
+                reviews: ca.reviews_seen(state, &actor, &policies, (caller, now)),
+                break_glass: session.break_glass,
                 server_time: now,
             })
         };

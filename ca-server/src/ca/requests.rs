@@ -72,6 +72,32 @@ impl Ca {
         .await
     }
 
+    /// The actor's requests that wait or can be activated, and how many wait for their decision.
+    pub(super) fn concerning(
+        &self,
+        (state, actor): (&State, &Actor),
+        policies: &PolicySet,
+        (caller, now): (Caller, Timestamp),
+    ) -> (Vec<api::AccessRequest>, u32) {
+        let viewer = Viewer {
+            ca: self,
+            policies,
+            state,
+            actor,
+            caller,
+            now,
+        };
+        let open = state
+            .access_requests()
+            .filter(|request| request.is_open(now));
+        let seen: Vec<api::AccessRequest> = open.filter_map(|r| viewer.view(r)).collect();
+        let waits =
+            |view: &&api::AccessRequest| view.may_decide && view.status == RequestStatus::Waiting;
+        let to_approve = u32::try_from(seen.iter().filter(waits).count()).unwrap_or(u32::MAX);
+        let mine = seen.into_iter().filter(|view| view.mine).collect();
+        (mine, to_approve)
+    }
+
     /// One request, as soon as its revision is another than the one seen or the wait is over.
     ///
     /// # Errors
@@ -83,7 +109,7 @@ impl Ca {
         index: u64,
         wait: Wait,
     ) -> Result<api::AccessRequest, Failure> {
-        let mut waiter = Waiter::new(wait, self.ledger.news().requests);
+        let mut waiter = Waiter::new(wait, self.ledger.news().requests, &self.stopping);
         loop {
             let look = move |viewer: &Viewer<'_>| {
                 let request = viewer.state.access_request(index);

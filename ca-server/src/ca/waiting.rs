@@ -16,14 +16,32 @@ pub struct Wait {
     pub seconds: u64,
 }
 
+/// Tells everybody who waits that the server stops.
+#[derive(Debug)]
+pub struct Stopping(watch::Sender<bool>);
+
+impl Default for Stopping {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Stopping {
+    /// From now on nobody waits.
+    pub fn begin(&self) {
+        self.0.send_replace(true);
+    }
+}
+
 /// The end of a wait, and a topic that wakes it up.
 pub(super) struct Waiter {
     until: Instant,
     topic: watch::Receiver<u64>,
+    stopping: watch::Receiver<bool>,
 }
 
 impl Waiter {
-    pub(super) fn new(wait: Wait, mut topic: watch::Receiver<u64>) -> Self {
+    pub(super) fn new(wait: Wait, mut topic: watch::Receiver<u64>, stopping: &Stopping) -> Self {
         topic.mark_unchanged();
         let seconds = match wait.after {
             Some(_) => wait.seconds.min(WAIT_SECONDS_MAX),
@@ -32,20 +50,22 @@ impl Waiter {
         Self {
             until: Instant::now() + Duration::from_secs(seconds),
             topic,
+            stopping: stopping.0.subscribe(),
         }
     }
 
     /// Sleeps until the topic changes, `at_most` has passed or the wait is over. False when it is
-    /// over, or the ledger is gone.
+    /// over, or the server stops.
     pub(super) async fn sleep(&mut self, at_most: Option<Duration>) -> bool {
         let now = Instant::now();
         if now >= self.until {
             return false;
         }
         let end = at_most.map_or(self.until, |at_most| self.until.min(now + at_most));
-        match tokio::time::timeout_at(end, self.topic.changed()).await {
-            Ok(changed) => changed.is_ok(),
-            Err(_) => Instant::now() < self.until,
+        tokio::select! {
+            changed = self.topic.changed() => changed.is_ok(),
+            _ = self.stopping.wait_for(|stops| *stops) => false,
+            () = tokio::time::sleep_until(end) => Instant::now() < self.until,
         }
     }
 }

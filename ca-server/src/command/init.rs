@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use ca_core::name::{Environment, UserName};
+use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 use clap::Args;
 
@@ -43,7 +44,7 @@ pub struct Init {
     #[arg(long = "administrator", value_name = "USER")]
     pub administrators: Vec<UserName>,
     /// Upper part of serials. When CA keys of an earlier log are copied over: larger than its.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..1 << 23))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..Serial::OFFLINE_EPOCH.into()))]
     pub epoch: u32,
 }
 
@@ -156,6 +157,7 @@ pub fn plan(
         enrolment: Enrolment::default(),
         administrators: BTreeSet::new(),
         requests_per_second: 200,
+        webhook_state: None,
         log: LogConfig {
             origin: format!("{host}/{year}-{}", now.unix_seconds()).try_into()?,
             epoch: 1,
@@ -164,6 +166,7 @@ pub fn plan(
         tls: None,
         on_call: OnCallConfig::default(),
         issuers: vec![issuer],
+        webhooks: Vec::new(),
         environments,
     })
 }
@@ -189,6 +192,7 @@ fn environment(name: &Environment, host: &str) -> anyhow::Result<EnvironmentConf
         "default_duration_seconds": 3600,
         "profile": { "max_duration_seconds": 28800 },
         "key": { "file": format!("keys/{name}.ca") },
+        "hosts": { "key": { "file": format!("keys/{name}.host-ca") } },
     }))?)
 }
 
@@ -257,11 +261,19 @@ fn write_all(dir: &Path, config: &Config) -> anyhow::Result<()> {
     key_file::create_ed25519(&dir.join(&config.log.key), "jit-ssh log", &random()?)?;
     SealKey::create(&dir.join(&config.seal_key), random()?)?;
     for (name, environment) in &config.environments {
-        if let KeyConfig::File { file, .. } = &environment.key {
-            let comment = format!("jit-ssh CA {name}");
+        let keys = [
+            (Some(&environment.key), "CA"),
+            (environment.hosts.key.as_ref(), "host CA"),
+        ];
+        for (key, role) in keys {
+            let Some(KeyConfig::File { file, .. }) = key else {
+                continue;
+            };
+            let comment = format!("jit-ssh {role} {name}");
             let key = key_file::create_ed25519(&dir.join(file), &comment, &random()?)?;
             let public = key.public_key().to_openssh().context("public key")?;
-            std::fs::write(dir.join(file).with_extension("pub"), format!("{public}\n"))?;
+            let public_file = dir.join(format!("{}.pub", file.display()));
+            std::fs::write(public_file, format!("{public}\n"))?;
         }
     }
     let path = dir.join(FILE_NAME);

@@ -66,15 +66,23 @@ pub async fn run(
     (listener, stop): (Listener, impl Future<Output = ()> + Send + 'static),
     ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Ended> {
-    let Running { ca, sequencer } = running;
+    let Running {
+        ca,
+        notifier,
+        sequencer,
+    } = running;
     let ledger = ca.ledger.clone();
     let (stopping, mut stopped) = tokio::sync::watch::channel(Ended::Asked);
+    let waiting = Arc::clone(&ca);
     let stop = async move {
         tokio::select! {
             () = stop => {}
             () = ledger_stopped(ledger, &stopping) => {}
         }
+        // Those who wait for news are answered now, not at the end of their wait.
+        waiting.stopping.begin();
     };
+    let sweep = tokio::spawn(expire_requests(Arc::downgrade(&ca)));
     let watch = watch_policies(&ca)?;
     let admin = admin::listen(&ca.ledger, &ca.store, &config.admin_socket)?;
     let router = http::router(Arc::clone(&ca), settings(config));
@@ -86,13 +94,31 @@ pub async fn run(
     ready()?;
     http::listen(router, listener, limits, stop).await?;
     let ended = *stopped.borrow_and_update();
-    drop((watch, admin, ca));
+    sweep.abort();
+    drop((watch, admin, notifier, ca));
     // The last handle is gone: the sequencer writes its snapshot and ends.
     tokio::task::spawn_blocking(move || sequencer.join())
         .await?
         .map_err(|_| anyhow::anyhow!("the ledger's thread failed"))?;
     Ok(ended)
 }
+
+/// Records the ends of access requests whose time is over.
+async fn expire_requests(ca: std::sync::Weak<Ca>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    loop {
+        tick.tick().await;
+        let Some(ca) = ca.upgrade() else {
+            return;
+        };
+        if let Err(error) = ca.expire_requests().await {
+            tracing::warn!(%error, "ends of access requests are not recorded yet");
+        }
+    }
+}
+
+/// Time between two looks for access requests that are over.
+const SWEEP: std::time::Duration = std::time::Duration::from_secs(5);
 
 async fn ledger_stopped(ledger: ledger::Ledger, stopping: &tokio::sync::watch::Sender<Ended>) {
     ledger.stopped().await;

@@ -2,11 +2,12 @@
 
 use clap::Args;
 
+use ca_core::certificate::authority_key::AuthorityKey;
 use ca_core::name::Environment;
 
 use super::place::Place;
 use crate::config::{Config, KeyConfig};
-use crate::key_file;
+use crate::{break_glass_keys, key_file};
 
 /// Print the sshd_config lines and the CA key for a host.
 #[derive(Clone, Debug, Args)]
@@ -32,15 +33,19 @@ impl SshdConfig {
         let config = self.place.config()?;
         let name = &self.environment;
         let public_key = public_key(&config, name)?;
+        let offline = break_glass_keys::current(&config.break_glass_key(name))?;
         if self.json {
-            let document = serde_json::json!({
+            let mut document = serde_json::json!({
                 "environment": name, "ca_public_key": public_key, "sshd_config": LINES,
                 "warning": WARNING.join(" "),
             });
+            if let Some(key) = offline {
+                document["break_glass_public_key"] = key.to_string().into();
+            }
             println!("{document}");
             return Ok(());
         }
-        print!("{}", text(name, &public_key));
+        print!("{}", text(name, &public_key, offline.as_ref()));
         Ok(())
     }
 }
@@ -60,14 +65,17 @@ const RESCUE: [&str; 3] = [
 ];
 
 /// Both files for people, each line of explanation a comment.
-fn text(name: &Environment, public_key: &str) -> String {
+fn text(name: &Environment, public_key: &str, offline: Option<&AuthorityKey>) -> String {
     let mut lines = vec![
         "# /etc/ssh/jit-ssh-ca.pub (owner root, mode 0644):".to_owned(),
         format!("{public_key} jit-ssh CA {name}"),
+    ];
+    lines.extend(offline.map(|key| format!("{key} jit-ssh break-glass CA {name}")));
+    lines.extend([
         String::new(),
         "# /etc/ssh/sshd_config.d/10-jit-ssh.conf, then: sshd -t && systemctl reload ssh"
             .to_owned(),
-    ];
+    ]);
     lines.extend(WARNING.map(|line| format!("# {line}")));
     lines.extend(LINES.map(str::to_owned));
     lines
@@ -122,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_lines_that_lock_everybody_out_come_after_a_warning_and_with_a_way_back_in() {
-        let text = text(&"prod".parse().unwrap(), "ssh-ed25519 AAAA");
+        let text = text(&"prod".parse().unwrap(), "ssh-ed25519 AAAA", None);
         let warning = text.find("# From here on only certificates work").unwrap();
         assert!(warning < text.find("\nTrustedUserCAKeys").unwrap());
         assert!(text.contains("\n#Match User rescue"), "{text}");

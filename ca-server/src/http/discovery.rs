@@ -6,7 +6,7 @@ use ca_core::api::{DiscoveredEnvironment, DiscoveredIssuer, DiscoveredLog, Disco
 
 use super::Shared;
 use crate::authn::id_token::IssuerConfig;
-use crate::ca::Signing;
+use crate::ca::{Signing, host_ca_key};
 use crate::ledger::Ledger;
 
 pub(super) async fn show(State(edge): Shared) -> Json<Discovery> {
@@ -33,7 +33,7 @@ fn environment(signing: &Signing) -> DiscoveredEnvironment {
     DiscoveredEnvironment {
         name: rules.name.clone(),
         ca_public_key: signing.signer.public_key().to_string(),
-        host_ca_public_key: None,
+        host_ca_public_key: host_ca_key(signing),
         host_patterns: rules.host_patterns.clone(),
         default_principals: rules.default_principals.as_slice().to_vec(),
         default_duration_seconds: rules.default_duration_seconds,

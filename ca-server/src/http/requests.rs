@@ -1,10 +1,10 @@
-//! `/v1/requests`: access requests, shown, waited for and decided.
+//! `/v1/requests`: access requests, shown, waited for and decided; `/v1/history`.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use ca_core::api::{AccessRequest, Approve, DenyRequest, Requests, RequestsQuery};
+use ca_core::api::{AccessRequest, Approve, DenyRequest, History, Requests, RequestsQuery};
 use serde::Deserialize;
 
 use super::Shared;
@@ -57,6 +57,15 @@ pub(super) async fn show(
 ) -> Result<Json<AccessRequest>, Fault> {
     let shown = Arc::clone(&edge.ca).request(caller, number(&id)?, poll.into());
     shown.await.map(Json).map_err(Fault::Failure)
+}
+
+pub(super) async fn history(
+    State(edge): Shared,
+    Bearer(caller): Bearer,
+    Path(id): Path<String>,
+) -> Result<Json<History>, Fault> {
+    let told = Arc::clone(&edge.ca).history(caller, number(&id)?).await;
+    told.map(Json).map_err(Fault::Failure)
 }
 
 pub(super) async fn approve(

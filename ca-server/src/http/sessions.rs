@@ -31,7 +31,7 @@ pub(super) async fn status(
     State(edge): Shared,
     Bearer(caller): Bearer,
 ) -> Result<Json<SessionStatus>, Fault> {
-    let status = edge.ca.session_status(caller).await;
+    let status = Arc::clone(&edge.ca).session_status(caller).await;
     status.map(Json).map_err(Fault::Failure)
 }
 

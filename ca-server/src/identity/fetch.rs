@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use reqwest::header::{CACHE_CONTROL, HeaderMap};
 use serde::Deserialize;
-use url::{Host, Url};
 
 use super::{IssuerConfig, KeySet, KeySetError, ProvidersError};
+use crate::outgoing::{self, usable_url};
 
 /// Longest wait for one document, connecting included.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -65,33 +65,12 @@ pub(super) fn client(config: &IssuerConfig) -> Result<reqwest::Client, Providers
     let issuer = || config.issuer.clone();
     let url = usable_url(&config.issuer).filter(|url| url.query().is_none());
     let url = url.ok_or_else(|| ProvidersError::Url { issuer: issuer() })?;
-    let mut client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(TIMEOUT)
-        .timeout(TIMEOUT)
-        .user_agent(concat!("jit-ssh/", env!("CARGO_PKG_VERSION")));
-    if is_loopback(&url) {
-        // A proxy's loopback is not ours.
-        client = client.no_proxy();
-    }
-    if url.scheme() == "http" {
-        // No TLS will be spoken: a machine without any system certificates must not matter.
-        client = client.tls_certs_only([]);
-    }
-    let unusable = |source| ProvidersError::Roots {
-        issuer: issuer(),
-        source,
-    };
-    if let Some(path) = &config.ca_file {
-        let pem = std::fs::read(path).map_err(|error| unusable(error.into()))?;
-        let roots =
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.into()))?;
-        if roots.is_empty() {
-            return Err(unusable("no certificate in it".into()));
+    outgoing::client(&url, config.ca_file.as_deref(), TIMEOUT).map_err(|source| {
+        ProvidersError::Roots {
+            issuer: issuer(),
+            source,
         }
-        client = client.tls_certs_only(roots);
-    }
-    client.build().map_err(|error| unusable(error.into()))
+    })
 }
 
 /// The provider's keys and for how long they are fresh.
@@ -131,23 +110,6 @@ async fn get(client: &reqwest::Client, url: &str) -> Result<(Vec<u8>, HeaderMap)
     Ok((document, headers))
 }
 
-/// An `https` URL, or `http` on loopback, without user name and fragment.
-fn usable_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-    let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    (safe && plain).then_some(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// `max-age` of Cache-Control (RFC 9111 §5.2.2.1) within our bounds.
 fn lifetime(headers: &HeaderMap) -> Duration {
     headers
@@ -182,27 +144,5 @@ mod tests {
         assert_eq!(said("max-age=18446744073709551615"), 86_400);
         assert_eq!(said("no-store"), 3600);
         assert_eq!(lifetime(&HeaderMap::new()).as_secs(), 3600);
-    }
-
-    #[test]
-    fn plain_http_is_for_loopback_only() {
-        for text in [
-            "https://id.example.com/realm",
-            "http://127.0.0.1:8080",
-            "http://[::1]/",
-            "http://localhost:1",
-        ] {
-            assert!(usable_url(text).is_some(), "{text:?} was refused");
-        }
-        for text in [
-            "http://id.example.com",
-            "http://127.0.0.1.example.com",
-            "ftp://127.0.0.1",
-            "https://user@id.example.com",
-            "https://id.example.com/#a",
-            "id.example.com",
-        ] {
-            assert!(usable_url(text).is_none(), "{text:?} was accepted");
-        }
     }
 }

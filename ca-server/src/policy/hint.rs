@@ -235,10 +235,8 @@ impl Search<'_> {
         let plain = |change: Change| self.permits(&change.apply(question)).then_some(change);
         match kind {
             Kind::Approvals => {
-                let Decision::Deny(denial) = ask(self.policies, question) else {
-                    return None;
-                };
-                Call::new(self.policies, question)?.least(&denial.reasons)
+                let (change, _) = Call::new(self.policies, question)?.least()?;
+                Some(change)
             }
             Kind::Fresh => plain(Change::FreshSecondFactor),
             Kind::Bound => plain(Change::BoundToken),

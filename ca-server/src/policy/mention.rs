@@ -83,12 +83,17 @@ fn literals(json: Option<&Value>, found: &mut BTreeSet<String>) -> bool {
             found.insert(text.clone());
             true
         }
-        Some(Value::Array(items)) => items
-            .iter()
-            .fold(true, |all, item| literals(Some(item), found) && all),
-        Some(Value::Object(fields)) => fields.iter().fold(true, |all, (name, value)| {
-            matches!(name.as_str(), "Value" | "Set") && literals(Some(value), found) && all
-        }),
+        // Counted and not short-circuited: every literal is wanted even beside something else.
+        Some(Value::Array(items)) => {
+            let other = items.iter().filter(|item| !literals(Some(item), found));
+            other.count() == 0
+        }
+        Some(Value::Object(fields)) => {
+            let other = fields.iter().filter(|(name, value)| {
+                !matches!(name.as_str(), "Value" | "Set") || !literals(Some(value), found)
+            });
+            other.count() == 0
+        }
         _ => false,
     }
 }

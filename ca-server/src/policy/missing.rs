@@ -24,7 +24,7 @@ pub struct Missing {
     /// `1 of sre-leads and 1 of security`; for a plain count `2 approvals` or
     /// `1 approval from group x`. What earlier approvals settled is left out.
     pub sentence: String,
-    /// The least number of further people.
+    /// The least number of further people found; one person may sit in several groups.
     pub count: usize,
     /// Ids of the forbids that hold for lack of them; empty where no policy permits without them.
     pub policies: BTreeSet<String>,
@@ -37,12 +37,8 @@ pub fn approvals_missing(policies: &PolicySet, question: &Question) -> Option<Mi
     if question.action != Action::Login {
         return None;
     }
-    let call = Call::new(policies, question)?;
-    call.utmost_permitted()?;
-    let Decision::Deny(denial) = ask(policies, question) else {
-        return None;
-    };
-    let (sentence, count) = match call.least(&denial.reasons)? {
+    let (change, reasons) = Call::new(policies, question)?.least()?;
+    let (sentence, count) = match change {
         Change::Approvals { count, groups } => {
             let further = count.saturating_sub(question.approvers().len());
             (approvals_words(further, &groups), further)
@@ -52,7 +48,7 @@ pub fn approvals_missing(policies: &PolicySet, question: &Question) -> Option<Mi
         } => (sentence, people.len()),
         _ => return None,
     };
-    let ids = denial.reasons.into_iter().filter_map(|r| r.policy);
+    let ids = reasons.into_iter().filter_map(|reason| reason.policy);
     Some(Missing {
         sentence,
         count,
@@ -99,14 +95,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// [`Self::utmost`], if that is permitted. A policy may shut out a group that it names, so
-    /// without the groups of the policies, too.
-    fn utmost_permitted(&self) -> Option<Change> {
-        self.permitted(self.utmost()).or_else(|| {
-            let bare = || self.utmost_from(&BTreeSet::new());
-            let differs = !self.cell.approver_groups.is_empty();
-            differs.then(bare).and_then(|change| self.permitted(change))
-        })
+    /// Whether approvals can help at all. A policy may shut out a group that it names, so without
+    /// the groups of the policies, too.
+    fn helps(&self) -> bool {
+        self.permitted(self.utmost()).is_some()
+            || (!self.cell.approver_groups.is_empty()
+                && self.permitted(self.utmost_from(&BTreeSet::new())).is_some())
     }
 
     fn permitted(&self, change: Change) -> Option<Change> {
@@ -114,28 +108,42 @@ impl<'a> Call<'a> {
         ask(self.policies, &changed).is_permit().then_some(change)
     }
 
-    /// The fewest people whose approval alone permits the question, which was denied for `reasons`:
-    /// requirements by name first, then plain counts, then both.
-    pub(super) fn least(&self, reasons: &[Reason]) -> Option<Change> {
+    /// The fewest people found whose approval alone permits the question, and the reasons why it is
+    /// denied; `None` if it is permitted or nobody's approval helps. The names of requirements come
+    /// before plain counts that take as many people.
+    pub(super) fn least(&self) -> Option<(Change, Vec<Reason>)> {
+        if !self.helps() {
+            return None;
+        }
+        let Decision::Deny(denial) = ask(self.policies, self.question) else {
+            return None;
+        };
+        Some((self.search(&denial.reasons)?, denial.reasons))
+    }
+
+    fn search(&self, reasons: &[Reason]) -> Option<Change> {
         let open = self.open(reasons);
         if open.is_empty() {
-            return self.counted();
+            return self.counted(APPROVALS_MAX);
         }
         if let Some(met) = self.fewest_requirements(open.clone(), &[]) {
-            // Where as many people of no group do, it was their number that counted.
             let people = met.people();
-            let count = self.question.approvers().len().saturating_add(people);
-            let groups = BTreeSet::new();
-            let anybody = self.permitted(Change::Approvals { count, groups });
-            return anybody.and_then(|_| self.counted()).or(Some(met));
+            let fewer = self.counted(people.saturating_sub(1).min(APPROVALS_MAX));
+            // Where as many people of no group do, it was their number that counted.
+            let by_number = || {
+                let count = self.question.approvers().len().saturating_add(people);
+                let groups = BTreeSet::new();
+                self.permitted(Change::Approvals { count, groups })
+            };
+            return fewer.or_else(by_number).or(Some(met));
         }
-        self.counted().or_else(|| {
+        self.counted(APPROVALS_MAX).or_else(|| {
             let changed = self.change(&open, &[]).apply(self.question);
             let more = Call {
                 question: &changed,
                 ..*self
             };
-            let Change::Approvals { count, groups } = more.counted()? else {
+            let Change::Approvals { count, groups } = more.counted(APPROVALS_MAX)? else {
                 return None;
             };
             let extra = count.saturating_sub(changed.approvers().len());
@@ -217,15 +225,16 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The fewest approvals, with the fewest groups, that permit without looking at requirements.
-    fn counted(&self) -> Option<Change> {
+    /// The fewest approvals, at most `further` more, with the fewest groups that permit; without
+    /// looking at requirements.
+    fn counted(&self, further: usize) -> Option<Change> {
         let given = self.question.approvers().len();
         let groups = &self.cell.approver_groups;
         let permits = |count, groups: &BTreeSet<String>| {
             let groups = groups.clone();
             self.permitted(Change::Approvals { count, groups })
         };
-        for count in (given..).skip(1).take(APPROVALS_MAX) {
+        for count in (given..).skip(1).take(further) {
             // With every group at once first: where that is refused, fewer need not be tried.
             if permits(count, groups).is_none() && permits(count, &BTreeSet::new()).is_none() {
                 continue;

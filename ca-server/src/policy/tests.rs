@@ -1,6 +1,7 @@
 //! Claims about loading and deciding. The examples are the ground; small texts stand on their schema.
 
-mod properties;
+pub(super) mod properties;
+mod requirements;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -27,22 +28,22 @@ fn examples() -> PolicySet {
     PolicySet::parse(&schema(), &sources, table.as_ref(), None).unwrap()
 }
 
-fn set(text: &str) -> Result<PolicySet, PolicyError> {
+pub(super) fn set(text: &str) -> Result<PolicySet, PolicyError> {
     PolicySet::parse(&schema(), &[Source::new("a.cedar", text)], None, None)
 }
 
 /// The policies in `text` with the requirements in `table`, without its heading.
-fn set_with(table: &str, text: &str) -> Result<PolicySet, PolicyError> {
+pub(super) fn set_with(table: &str, text: &str) -> Result<PolicySet, PolicyError> {
     let table = Source::new(REQUIREMENTS_NAME, &format!("[requirements]\n{table}"));
     let sources = [Source::new("a.cedar", text)];
     PolicySet::parse(&schema(), &sources, Some(&table), None)
 }
 
-fn subject(name: &str) -> Subject {
+pub(super) fn subject(name: &str) -> Subject {
     Subject::new("https://issuer.example", name).unwrap()
 }
 
-fn groups(names: &[&str]) -> BTreeSet<String> {
+pub(super) fn groups(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
@@ -51,7 +52,7 @@ fn principals(names: &[&str]) -> Vec<Principal> {
 }
 
 /// Alice of engineering asks for one hour, with everything in order and no approval.
-fn login(environment: &str, accounts: &[&str]) -> Question {
+pub(super) fn login(environment: &str, accounts: &[&str]) -> Question {
     Question {
         who: Person {
             name: "alice".parse().unwrap(),
@@ -198,9 +199,12 @@ fn a_schema_that_asks_for_a_fact_nobody_supplies_is_refused() {
     let text = schema()
         .text
         .replace("duration: Long,", "duration: Long, mood: String,");
-    let schema = Source::new(SCHEMA_NAME, &text);
-    let error = PolicySet::parse(&schema, &[], None, None).unwrap_err();
-    assert!(error.to_string().contains("does not fit"), "{error}");
+    let other = schema().text.replace("met: Set<String>", "met: Set<Long>");
+    for text in [text, other] {
+        let schema = Source::new(SCHEMA_NAME, &text);
+        let error = PolicySet::parse(&schema, &[], None, None).unwrap_err();
+        assert!(error.to_string().contains("does not fit"), "{error}");
+    }
 }
 
 #[test]

@@ -47,6 +47,27 @@ fn a_reload_that_names_an_unknown_environment_is_refused() {
 }
 
 #[test]
+fn a_table_of_requirements_is_read_where_there_is_one_and_missed_where_a_policy_asks() {
+    let dir = folder();
+    let files = PolicyFiles::open(dir.path(), environments()).unwrap();
+    let path = dir.path().join(REQUIREMENTS_NAME);
+    std::fs::write(&path, "[requirements]\nprod-root = [[\"2 of approver\"]]\n").unwrap();
+    assert!(matches!(files.reload(), Reload::Swapped(_)));
+    let named = |text: &str| {
+        let Reload::Kept(error) = files.reload() else {
+            panic!("a wrong table was put in force");
+        };
+        assert!(error.to_string().starts_with(text), "{error}");
+    };
+    std::fs::write(&path, "[requirements]\nprod-root = [[\"0 of approver\"]]\n").unwrap();
+    named("requirements.toml:2:15: 0 people");
+    std::fs::remove_file(&path).unwrap();
+    named("production.cedar:22:31: there is no requirement \"prod-root\"");
+    std::fs::remove_file(dir.path().join("production.cedar")).unwrap();
+    load(dir.path(), None).unwrap();
+}
+
+#[test]
 fn the_examples_written_to_a_folder_load_with_their_cases() {
     let dir = folder();
     assert!(load(dir.path(), None).is_ok());

@@ -9,9 +9,7 @@ use ca_core::certificate::authority_key::AuthorityKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use super::{SignError, Signature, Signer, Signing};
-use crate::issuance::Prepared;
-use crate::ledger::Recorded;
+use super::{SignError, Signable, Signature, Signer, Signing};
 
 /// How long an agent may take; somebody may have to touch a key.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -109,8 +107,8 @@ impl Signer for AgentSigner {
         &self.public
     }
 
-    fn sign<'a>(&'a self, what: &'a Recorded<Prepared>) -> Signing<'a> {
-        Box::pin(self.sign_bytes(what.get().to_be_signed()))
+    fn sign<'a>(&'a self, what: Signable<'a>) -> Signing<'a> {
+        Box::pin(self.sign_bytes(what.bytes()))
     }
 }
 

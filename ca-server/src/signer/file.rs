@@ -8,10 +8,8 @@ use secrecy::SecretString;
 use ssh_encoding::Encode;
 use ssh_key::PrivateKey;
 
-use super::{SignError, Signature, Signer, Signing};
-use crate::issuance::Prepared;
+use super::{SignError, Signable, Signature, Signer, Signing};
 use crate::key_file::{self, KeyFileError};
-use crate::ledger::Recorded;
 
 /// An OpenSSH key file, decrypted. Its secret is zeroized when dropped.
 pub struct FileSigner {
@@ -61,8 +59,8 @@ impl Signer for FileSigner {
         &self.public
     }
 
-    fn sign<'a>(&'a self, what: &'a Recorded<Prepared>) -> Signing<'a> {
-        let signed = self.sign_bytes(what.get().to_be_signed());
+    fn sign<'a>(&'a self, what: Signable<'a>) -> Signing<'a> {
+        let signed = self.sign_bytes(what.bytes());
         Box::pin(std::future::ready(signed))
     }
 }

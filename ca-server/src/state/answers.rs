@@ -10,6 +10,12 @@ use super::{
 };
 
 impl State {
+    /// Whether the record of this certificate, signed offline, was imported.
+    #[must_use]
+    pub fn is_imported(&self, serial: u64) -> bool {
+        self.emergency.imported.contains(&serial)
+    }
+
     /// The access request of that number (log index), open or over for less than a day.
     #[must_use]
     pub fn access_request(&self, index: u64) -> Option<&AccessRequest> {

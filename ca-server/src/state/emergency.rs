@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ca_core::event::{
-    BreakGlassKeyAdded, CertificateIssued, FreezeTarget, Frozen, Person, ReviewClosed,
+    BreakGlassImported, BreakGlassKeyAdded, CertificateIssued, FreezeTarget, Frozen, Person,
+    ReviewClosed,
 };
 use ca_core::name::{Environment, Principal, Subject, UserName};
 use ca_core::time::Timestamp;
@@ -73,6 +74,8 @@ pub(super) struct Emergency {
     /// By serial of the certificate.
     #[serde(with = "pairs")]
     pub(super) reviews: BTreeMap<u64, Review>,
+    /// Serials of certificates that were signed offline and whose records are here, for ever.
+    pub(super) imported: BTreeSet<u64>,
     #[serde(with = "pairs")]
     pub(super) freezes: BTreeMap<FreezeTarget, Freeze>,
 }
@@ -107,6 +110,24 @@ impl Emergency {
             valid_before: Timestamp::from_unix_seconds(issued.valid_before),
         };
         self.reviews.insert(issued.serial, review);
+    }
+
+    pub(super) fn imported(&mut self, imported: &BreakGlassImported, index: u64, time: Timestamp) {
+        let record = &imported.record;
+        if !self.imported.insert(record.serial.get()) {
+            return;
+        }
+        let review = Review {
+            index,
+            user: record.user.clone(),
+            subject: None,
+            environment: record.environment.clone(),
+            principals: record.principals.as_slice().to_vec(),
+            reason: record.reason.clone(),
+            opened: time,
+            valid_before: Timestamp::from_unix_seconds(record.valid_before),
+        };
+        self.reviews.insert(record.serial.get(), review);
     }
 
     pub(super) fn review_closed(&mut self, closed: &ReviewClosed) {

@@ -47,6 +47,9 @@ fn opened(who: u64, session: u64, expires: u64, step: Option<u64>) -> Event {
 fn issued(who: u64, serial: u64, request: &str, until: u64) -> Event {
     let now = at(0).unix_seconds();
     Event::CertificateIssued(Box::new(CertificateIssued {
+        approvers: Vec::new(),
+        break_glass: false,
+        request: None,
         person: person(who),
         session: digest(1),
         request_id: request.to_owned(),
@@ -80,6 +83,7 @@ fn revoked(serials: Vec<u64>) -> Event {
         holder: person(0),
         serials,
         cause: RevocationCause::Revoked,
+        sessions: Vec::new(),
         reason: None,
         source: "::1".parse().unwrap(),
     })

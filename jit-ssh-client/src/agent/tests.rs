@@ -75,6 +75,7 @@ pub(crate) fn certificate(
         nonce: [7; 32],
         subject_key: public_line(&key).unwrap().parse().unwrap(),
         serial,
+        mark: ca_core::certificate::key_id::Mark::Ordinary,
         user: "alice".parse().unwrap(),
         environment: environment.parse::<Environment>().unwrap(),
         principals: Principals::new(vec!["deploy".parse().unwrap()]).unwrap(),

@@ -48,6 +48,7 @@ pub(crate) fn draft() -> Draft {
         nonce: [7; 32],
         subject_key: public_line(&key(3)).unwrap().parse().unwrap(),
         serial: Serial::new(EPOCH, INDEX).unwrap(),
+        mark: ca_core::certificate::key_id::Mark::Ordinary,
         user: "alice".parse().unwrap(),
         environment: "prod".parse().unwrap(),
         principals: Principals::new(vec!["deploy".parse().unwrap()]).unwrap(),

@@ -73,6 +73,7 @@ fn issue(turn: Turn, seed: u8, bend: impl FnOnce(&mut CertificateIssued)) -> Iss
         nonce: [7; 32],
         subject_key: SubjectKey::from_blob(&key_blob(9)).unwrap(),
         serial,
+        mark: ca_core::certificate::key_id::Mark::Ordinary,
         user: user.parse().unwrap(),
         environment: "prod".parse().unwrap(),
         principals: Principals::new(vec![name.parse().unwrap()]).unwrap(),
@@ -82,6 +83,9 @@ fn issue(turn: Turn, seed: u8, bend: impl FnOnce(&mut CertificateIssued)) -> Iss
     };
     let digest = Digest::of(&serial.get().to_be_bytes());
     let mut issued = CertificateIssued {
+        approvers: Vec::new(),
+        break_glass: false,
+        request: None,
         person: Person {
             subject: Subject::new("https://id.example", user).unwrap(),
             user: user.parse().unwrap(),
@@ -109,6 +113,9 @@ fn issue(turn: Turn, seed: u8, bend: impl FnOnce(&mut CertificateIssued)) -> Iss
         subject_key: draft.subject_key.fingerprint(),
         valid_after: validity.valid_after(),
         valid_before: validity.valid_before(),
+        request: None,
+        approvers: vec![],
+        break_glass: false,
     };
     bend(&mut issued);
     Issued {

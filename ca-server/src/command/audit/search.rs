@@ -163,8 +163,9 @@ fn stored_page(source: &Source, search: Search) -> anyhow::Result<Hits> {
     Ok((hits, found.next))
 }
 
-const fn issued_serial(event: &Event) -> Option<u64> {
+fn issued_serial(event: &Event) -> Option<u64> {
     match event {
+        Event::BreakGlassImported(imported) => Some(imported.record.serial.get()),
         Event::CertificateIssued(issued) => Some(issued.serial),
         _ => None,
     }
@@ -215,7 +216,7 @@ fn show((hits, more): &Hits, json: bool, out: &mut dyn Write) -> anyhow::Result<
 fn row(hit: &Hit) -> [String; 6] {
     let event: Option<Event> = serde_json::from_value(hit.event.clone()).ok();
     let event = event.as_ref();
-    let who = event.and_then(Event::person);
+    let who = event.and_then(Event::user);
     let what = match event {
         Some(Event::Refused(refused)) => {
             format!("refused {}: {}", refused.attempt.as_str(), refused.code)
@@ -232,6 +233,9 @@ fn row(hit: &Hit) -> [String; 6] {
         ),
     };
     let until = match event {
+        Some(Event::BreakGlassImported(imported)) => {
+            Some(Timestamp::from_unix_seconds(imported.record.valid_before))
+        }
         Some(Event::CertificateIssued(issued)) => {
             Some(Timestamp::from_unix_seconds(issued.valid_before))
         }
@@ -242,7 +246,7 @@ fn row(hit: &Hit) -> [String; 6] {
     [
         hit.index.to_string(),
         seconds(hit.time),
-        who.map_or_else(|| "-".to_owned(), |person| person.user.to_string()),
+        who.map_or_else(|| "-".to_owned(), ToString::to_string),
         what.trim_end().to_owned(),
         event.map_or_else(String::new, accounts),
         until.map_or_else(|| "-".to_owned(), seconds),

@@ -53,6 +53,27 @@ fn check_counts_valid_policies() {
     let (code, text) = policy(dir.path(), "check");
     assert_eq!(code, EXIT_OK);
     assert!(text.starts_with("19 policies in "), "{text}");
+    assert!(
+        text.contains("\nrequirement prod-root: 1 of approver\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn check_warns_of_a_requirement_that_no_policy_asks_for() {
+    let dir = folder();
+    let table = "[requirements]\nprod-root = [[\"1 of approver\"]]\n\
+                 two-keys = [[\"1 of a\", \"1 of b\"], [\"2 approvals\"]]\n";
+    std::fs::write(dir.path().join("requirements.toml"), table).unwrap();
+    let (code, text) = policy(dir.path(), "check");
+    assert_eq!(code, EXIT_OK);
+    let words = "requirement two-keys: 1 of a and 1 of b, or 2 approvals\n\
+                 warning: requirements.toml:3: no policy asks for requirement \"two-keys\"\n";
+    assert!(text.contains(words), "{text}");
+    let (_, text) = policy(dir.path(), "check --json");
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["requirements"]["prod-root"], "1 of approver");
+    assert_eq!(json["warnings"].as_array().unwrap().len(), 1);
 }
 
 #[test]

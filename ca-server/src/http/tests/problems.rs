@@ -149,6 +149,8 @@ async fn refused_wishes_say_why() {
     let alice = server.session("alice").await;
     let mut root = server.wish(WISH);
     root["principals"] = json!(["root"]);
+    // Longer than any approval could permit.
+    root["duration_seconds"] = 7200.into();
     let denied = server.post_as(&alice, "/v1/certificates", &root).await;
     denied.is_problem(403, "denied");
     assert_eq!(

@@ -55,7 +55,7 @@ fn policy() -> impl Strategy<Value = String> {
     })
 }
 
-fn policies() -> impl Strategy<Value = PolicySet> {
+pub(in crate::policy) fn policies() -> impl Strategy<Value = PolicySet> {
     prop::collection::vec(policy(), 1..7).prop_map(|texts| {
         let mut all = String::new();
         for (at, text) in texts.iter().enumerate() {
@@ -70,7 +70,7 @@ const TABLE: &str = "lead = [[\"1 of leads\"]]\n\
     two-keys = [[\"1 of leads\", \"1 of security\"], [\"2 of security\"]]\n\
     many = [[\"4 approvals\"]]\n";
 
-fn question() -> impl Strategy<Value = Question> {
+pub(in crate::policy) fn question() -> impl Strategy<Value = Question> {
     let environment = prop_oneof![Just("prod"), Just("staging"), Just("lab")];
     let accounts = prop_oneof![
         Just(vec!["deploy"]),
@@ -204,9 +204,37 @@ fn figures() {
             assert!(!decide(&policies, &question, &[]).is_permit());
         }
         let denial = begun.elapsed() / 20;
+        let begun = Instant::now();
+        for _ in 0..rounds {
+            assert_eq!(approvals_missing(&policies, &question), None);
+        }
+        let hopeless = begun.elapsed() / rounds;
         println!(
-            "{label}: load {loaded:?}, permit {permit:?} (building {building:?}), denial with hints {denial:?}"
+            "{label}: load {loaded:?}, permit {permit:?} (building {building:?}), denial with hints \
+             {denial:?}, no approval helps {hopeless:?}"
         );
+    }
+}
+
+#[test]
+#[ignore = "prints how long it takes to say which approvals are missing; judge it in a release build"]
+fn figures_of_what_is_missing() {
+    let policies = examples();
+    for account in ["root", "postgres"] {
+        let question = login("prod", &[account]);
+        let rounds = 500_u32;
+        let begun = Instant::now();
+        for _ in 0..rounds {
+            assert!(!ask(&policies, &question).is_permit());
+        }
+        let one = begun.elapsed() / rounds;
+        let begun = Instant::now();
+        let mut found = None;
+        for _ in 0..rounds {
+            found = approvals_missing(&policies, &question);
+        }
+        let missing = begun.elapsed() / rounds;
+        println!("{account}: one question {one:?}, {found:?} {missing:?}");
     }
 }
 

@@ -81,12 +81,16 @@ pub(crate) fn sample(index: u64) -> Record {
             holder: user(index % 3),
             serials: vec![serial(index - 2), serial(index - 1)],
             cause: RevocationCause::Revoked,
+            sessions: Vec::new(),
             reason: None,
             source,
         })
     } else {
         let digest = Digest::of(&index.to_be_bytes());
         Event::CertificateIssued(Box::new(CertificateIssued {
+            approvers: Vec::new(),
+            break_glass: false,
+            request: None,
             person,
             session: digest,
             request_id: format!("request-{index}"),
