@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use ca_core::api::{DiscoveredEnvironment, DiscoveredLog, IssuedCertificate};
+use ca_core::certificate::key_id::Mark;
 use ca_core::certificate::lint::{Expectations, ExpectedPrincipals, ExpectedWindow};
 use ca_core::certificate::principals::Principals;
 use ca_core::certificate::subject_key::SubjectKey;
@@ -178,10 +179,15 @@ fn in_the_log(
     let entry = receipt.extra().ok_or(DistrustError::Receipt("no entry"))?;
     let leaf = Leaf::decode(entry).map_err(|_| DistrustError::Receipt("not an entry"))?;
     let serial = certificate.serial();
+    // An emergency is one in the certificate, which hosts log, and in the log, which others review.
+    let kind = match certificate.key_id().mark {
+        Mark::BreakGlass => Kind::BreakGlass,
+        Mark::Ordinary => Kind::UserCertificate,
+    };
     let checks = [
         (serial.epoch() == log.epoch, "another log"),
         (serial.index() == receipt.index(), "another index"),
-        (leaf.kind == Kind::UserCertificate, "another kind of entry"),
+        (leaf.kind == kind, "another kind of entry"),
         (
             leaf.subject_digest == subject_digest(certificate.to_be_signed()),
             "another certificate",
