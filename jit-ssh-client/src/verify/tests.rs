@@ -3,6 +3,7 @@
 use ca_core::api::{DiscoveredEnvironment, DiscoveredLog};
 use ca_core::certificate::authority_key::ed25519_signature_blob;
 use ca_core::certificate::draft::{Draft, assemble, openssh_line};
+use ca_core::certificate::key_id::Mark;
 use ca_core::certificate::options::Options;
 use ca_core::serial::Serial;
 use ca_core::time::Validity;
@@ -48,7 +49,7 @@ pub(crate) fn draft() -> Draft {
         nonce: [7; 32],
         subject_key: public_line(&key(3)).unwrap().parse().unwrap(),
         serial: Serial::new(EPOCH, INDEX).unwrap(),
-        mark: ca_core::certificate::key_id::Mark::Ordinary,
+        mark: Mark::Ordinary,
         user: "alice".parse().unwrap(),
         environment: "prod".parse().unwrap(),
         principals: Principals::new(vec!["deploy".parse().unwrap()]).unwrap(),
