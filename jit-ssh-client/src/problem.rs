@@ -188,8 +188,6 @@ mod tests {
             access_request: None,
             public_key: String::new(),
             request_id: String::new(),
-            access_request: None,
-            not_before: None,
         }
     }
 

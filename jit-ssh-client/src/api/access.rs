@@ -44,9 +44,8 @@ impl Api {
         id: u64,
         news: Option<News>,
     ) -> Result<AccessRequest, Failure> {
-        let News { after, seconds } = match news {
-            None => return self.get(&format!("v1/requests/{id}"), token).await,
-            Some(news) => news,
+        let Some(News { after, seconds }) = news else {
+            return self.get(&format!("v1/requests/{id}"), token).await;
         };
         let path = format!("v1/requests/{id}?after={after}&wait={seconds}");
         self.get(&path, token).await

@@ -24,6 +24,9 @@ use crate::session::Session;
 use crate::sign_in::reach_provider;
 use crate::terminal::to_stderr;
 
+const PROVIDER_AWAY: &str =
+    "the identity provider does not answer; signing in with the break-glass key";
+
 /// Runs the command.
 ///
 /// # Errors
@@ -58,8 +61,13 @@ pub(crate) async fn run(ca: &Ca, args: &BreakGlass) -> Result<(), Failure> {
     let issued = obtain(&mut caller, args, &wish, &mut keeper)
         .await
         .map_err(offline)?;
-    shown::issued(ca, &issued, &wish.environment, &keeper);
+    shown::in_words(ca, &issued, &wish.environment, &keeper);
     let review = review(&mut caller, &issued).await;
+    let mut document = shown::as_json(&issued);
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("review".to_owned(), review.into());
+    }
+    ca.voice.json(&document);
     loud(&format!(
         "Review {review} must be closed by somebody else: jit-ssh review {review} --finding TEXT"
     ));
@@ -81,11 +89,12 @@ async fn obtain(
 ) -> Result<Box<IssuedCertificate>, Failure> {
     let adopted = adopt(caller, args).await?;
     let outcome = match issue(caller, wish, keeper).await {
-        // The session was too old, or its sign-in broke off because the provider went away.
-        Err(failure) if !adopted && needs_key(&failure) => {
-            if !wants_sign_in(&failure) && provider_answers(caller).await {
+        // The session was over or too old, and the provider is away.
+        Err(failure) if !adopted && may_need_key(&failure) => {
+            if kind(&failure).is_none() && provider_answers(caller).await {
                 return Err(failure);
             }
+            caller.ca.voice.warn(PROVIDER_AWAY);
             sign_in_with_key(caller, args).await?;
             issue(caller, wish, keeper).await
         }
@@ -121,20 +130,17 @@ async fn adopt(caller: &mut Caller<'_>, args: &BreakGlass) -> Result<bool, Failu
         Some(_) => Ok(false),
         None if provider_answers(caller).await => Ok(false),
         None => {
-            caller
-                .ca
-                .voice
-                .warn("the identity provider does not answer; signing in with the break-glass key");
+            caller.ca.voice.warn(PROVIDER_AWAY);
             sign_in_with_key(caller, args).await?;
             Ok(true)
         }
     }
 }
 
-fn needs_key(failure: &Failure) -> bool {
-    let refused = matches!(kind(failure), Some(ProblemType::ProviderUnavailable));
-    let broken_off = failure.exit == Exit::Unreachable && failure.problem.is_none();
-    refused || broken_off || wants_sign_in(failure)
+/// Whether it failed because of the provider, as far as can be seen from here.
+fn may_need_key(failure: &Failure) -> bool {
+    let refused = kind(failure) == Some(ProblemType::ProviderUnavailable);
+    refused || (failure.exit == Exit::Unreachable && failure.problem.is_none())
 }
 
 async fn provider_answers(caller: &Caller<'_>) -> bool {
@@ -149,6 +155,8 @@ async fn provider_answers(caller: &Caller<'_>) -> bool {
 async fn sign_in_with_key(caller: &mut Caller<'_>, args: &BreakGlass) -> Result<(), Failure> {
     let ca = caller.ca;
     let path = find(&ca.config, args.key.as_deref())?;
+    // First, so that nobody looks for a code while the CA is away too.
+    let challenge = ca.api.challenge().await?.challenge;
     let factor = ask(&caller.plan().factor, "TOTP code: ", None).await?;
     let Factor::Totp(code) = factor else {
         return Err(Failure::usage(
@@ -159,7 +167,6 @@ async fn sign_in_with_key(caller: &mut Caller<'_>, args: &BreakGlass) -> Result<
         "Signing in with the break-glass key {} (touch it if it waits)",
         path.display()
     ));
-    let challenge = ca.api.challenge().await?.challenge;
     let signed = sign(&path, &challenge).await?;
     let body = OpenBreakGlassSession {
         public_key: signed.public_key,
@@ -217,11 +224,11 @@ mod tests {
 
     #[test]
     fn the_key_helps_against_a_provider_that_is_away_and_not_against_a_no() {
-        assert!(needs_key(&refused("provider-unavailable")));
-        assert!(needs_key(&refused("totp-required")));
-        assert!(needs_key(&Failure::new(Exit::Unreachable, "no answer")));
-        assert!(!needs_key(&refused("denied")) && !needs_key(&refused("frozen")));
-        assert!(!needs_key(&refused("busy")));
+        assert!(may_need_key(&refused("provider-unavailable")));
+        assert!(may_need_key(&Failure::new(Exit::Unreachable, "no answer")));
+        for no in ["denied", "frozen", "busy", "login-refused", "totp-required"] {
+            assert!(!may_need_key(&refused(no)), "{no}");
+        }
     }
 
     #[test]

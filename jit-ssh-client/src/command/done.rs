@@ -1,4 +1,4 @@
-//! `jit-ssh done [ENV]`: give certificates back.
+//! `jit-ssh done [ENV]`: give certificates back. Hosts end the ssh sessions of what is revoked.
 //!
 //! Deliberately in this order: out of the agent first, which needs nobody, then revoked at the CA.
 //! What could not be done is in the ledger, so the next run knows of it.
@@ -94,7 +94,10 @@ pub(super) async fn revoke(
                 tick(),
                 match revoked.serials.as_slice() {
                     [] => ": nothing was live at the CA".to_owned(),
-                    some => format!("   revoked serial {}", joined(some)),
+                    some => format!(
+                        "   revoked serial {}; its running ssh sessions end too",
+                        joined(some)
+                    ),
                 }
             ));
         }

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use ca_core::api::DiscoveredEnvironment;
+
 use super::login::parse_environment;
 use super::login::request::{open_request, use_it};
 use crate::access::{Caller, Plan};
@@ -70,15 +72,7 @@ pub(crate) async fn run(mut ca: Ca, args: &Ensure) -> Result<(), Failure> {
         factor: if asks { Source::Prompt } else { Source::Nobody },
         fresh: false,
     };
-    let wish = Wish {
-        environment,
-        principals: Vec::new(),
-        duration: None,
-        reason: None,
-        ticket: None,
-        not_before: None,
-        ground: Ground::Policy,
-    };
+    let wish = plain_wish(environment);
     let mut keeper = Keeper::Agent {
         agent,
         confirm: false,
@@ -94,6 +88,19 @@ pub(crate) async fn run(mut ca: Ca, args: &Ensure) -> Result<(), Failure> {
     })?;
     drop(lock);
     Ok(())
+}
+
+/// What ssh needs: the defaults.
+const fn plain_wish(environment: DiscoveredEnvironment) -> Wish {
+    Wish {
+        environment,
+        principals: Vec::new(),
+        duration: None,
+        reason: None,
+        ticket: None,
+        not_before: None,
+        ground: Ground::Policy,
+    }
 }
 
 /// A certificate, perhaps of a request that was approved meanwhile. Nothing is waited for, and no

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::config::{self, Config, ConfigFile, Surroundings, to_toml};
 use crate::failure::{Exit, Failure};
 use crate::file;
+use crate::known_hosts;
 use crate::pins::Pins;
 use crate::ssh_config::{blocks, include_line, with_include};
 use crate::terminal::{Voice, plain, tick};
@@ -44,15 +45,18 @@ pub(crate) async fn run(place: &Surroundings, args: &Setup, voice: Voice) -> Res
     let blocks_file = ssh_config_file(&ca.config);
     let text = blocks(&ca.config, &program(), &pins.discovery.environments)?;
     file::replace(&blocks_file, text.as_bytes())?;
+    known_hosts::write(&ca.config, &pins)?;
     let include = include_line(&blocks_file)?;
     tell(&ca, &pins, known);
     let written = args.write_ssh_config && insert(place, &include)?;
     advise(&ca, args, &include, written);
+    trust(&ca, &pins, written);
     ca.voice.json(&serde_json::json!({
         "ca_url": ca.config.ca_url.as_str(),
         "config": path,
         "ssh_config": blocks_file,
         "include": include,
+        "known_hosts": known_hosts::path(&ca.config),
         "environments": pins.discovery.environments.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(),
     }));
     Ok(())
@@ -159,6 +163,28 @@ fn backup(path: &Path, now: Timestamp) -> Result<PathBuf, Failure> {
         )
     })?;
     Ok(path.with_file_name(format!("{name}.before-jit-ssh.{}", now.unix_seconds())))
+}
+
+/// Says who vouches for hosts, and how ssh gets to know it.
+fn trust(ca: &Ca, pins: &Pins, written: bool) {
+    let lines: Vec<String> = known_hosts::lines(&pins.discovery.environments).collect();
+    if lines.is_empty() {
+        return;
+    }
+    let path = known_hosts::path(&ca.config);
+    if written {
+        ca.voice.result(&format!(
+            "Hosts are recognized by their certificates: {}",
+            path.display()
+        ));
+        return;
+    }
+    ca.voice.result(
+        "The same line makes ssh recognize hosts; without it, put these into ~/.ssh/known_hosts:",
+    );
+    for line in &lines {
+        ca.voice.result(&format!("  {line}"));
+    }
 }
 
 fn advise(ca: &Ca, args: &Setup, include: &str, written: bool) {

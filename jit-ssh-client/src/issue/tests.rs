@@ -8,6 +8,7 @@ use ca_core::api::{Discovery, SessionOpened};
 use ca_core::time::{Timestamp, Validity};
 
 use super::*;
+use crate::access::Plan;
 use crate::agent::tests::RealAgent;
 use crate::api::Patience;
 use crate::config::{ConfigFile, Surroundings, resolve};
@@ -26,6 +27,8 @@ enum Turn {
     HangUp,
     /// Answers with this problem.
     Problem(&'static str),
+    /// Answers that other people decide.
+    Waits,
 }
 
 /// Serves `turns`, one connection each; gives the bodies it saw.
@@ -41,6 +44,10 @@ fn serve(listener: TcpListener, turns: Vec<Turn>) -> std::thread::JoinHandle<Vec
                     continue;
                 }
                 Turn::Issue => ("201 Created", issued(&body)),
+                Turn::Waits => {
+                    let request = serde_json::to_string(&crate::terms::tests::request(17));
+                    ("202 Accepted", request.unwrap())
+                }
                 Turn::Problem(json) => ("401 Unauthorized", json.to_owned()),
             };
             bodies.push(body);
@@ -127,6 +134,8 @@ fn given(listener: &TcpListener) -> Given {
             duration: Some(Duration::from_secs(600)),
             reason: None,
             ticket: None,
+            not_before: None,
+            ground: Ground::Policy,
         },
         plan: Plan {
             wish: SignInWish::default(),
@@ -137,26 +146,27 @@ fn given(listener: &TcpListener) -> Given {
 }
 
 impl Given {
-    async fn issue(&mut self) -> Result<IssuedCertificate, Failure> {
+    async fn outcome(&self, keeper: &mut Keeper) -> Result<Outcome, Failure> {
+        let mut caller = Caller::new(&self.ca, self.pins.clone(), self.plan.clone());
+        issue(&mut caller, &self.wish, keeper).await
+    }
+
+    async fn issue(&self) -> Result<IssuedCertificate, Failure> {
         let mut keeper = Keeper::Agent {
             agent: self.real.connect(),
             confirm: false,
         };
-        issue(
-            &self.ca,
-            &mut self.pins,
-            &self.plan,
-            &self.wish,
-            &mut keeper,
-        )
-        .await
+        match self.outcome(&mut keeper).await? {
+            Outcome::Issued(issued) => Ok(*issued),
+            Outcome::Waits(request) => panic!("it waits: {request:?}"),
+        }
     }
 }
 
 #[tokio::test]
 async fn the_agent_holds_the_certificate_alone_and_the_file_is_private() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut given = given(&listener);
+    let given = given(&listener);
     let served = serve(listener, vec![Turn::Issue, Turn::Issue]);
     given.issue().await.unwrap();
     let second = given.issue().await.unwrap();
@@ -180,7 +190,7 @@ async fn the_agent_holds_the_certificate_alone_and_the_file_is_private() {
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_under_the_same_request_id() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut given = given(&listener);
+    let given = given(&listener);
     let served = serve(listener, vec![Turn::HangUp, Turn::Issue]);
     given.issue().await.unwrap();
     let bodies = served.join().unwrap();
@@ -192,7 +202,7 @@ async fn a_lost_answer_is_asked_for_again_under_the_same_request_id() {
 #[tokio::test]
 async fn without_a_session_and_without_anybody_to_ask_nothing_is_issued() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut given = given(&listener);
+    let given = given(&listener);
     let problem = r#"{"type":"session-required","status":401,"title":"sign in"}"#;
     let served = serve(listener, vec![Turn::Problem(problem)]);
     let failure = given.issue().await.unwrap_err();
@@ -204,7 +214,7 @@ async fn without_a_session_and_without_anybody_to_ask_nothing_is_issued() {
 #[tokio::test]
 async fn a_ca_that_is_down_is_exit_6_and_changes_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut given = given(&listener);
+    let given = given(&listener);
     drop(listener);
     let failure = given.issue().await.unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable);
@@ -219,18 +229,10 @@ async fn a_ca_that_is_down_is_exit_6_and_changes_nothing() {
 #[tokio::test]
 async fn the_key_file_of_no_agent_is_private_and_works_with_its_certificate() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut given = given(&listener);
+    let given = given(&listener);
     let served = serve(listener, vec![Turn::Issue]);
     let mut keeper = Keeper::File;
-    issue(
-        &given.ca,
-        &mut given.pins,
-        &given.plan,
-        &given.wish,
-        &mut keeper,
-    )
-    .await
-    .unwrap();
+    given.outcome(&mut keeper).await.unwrap();
     served.join().unwrap();
     let path = grant::key_file(&given.ca.config, &"prod".parse().unwrap());
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -245,4 +247,41 @@ async fn the_key_file_of_no_agent_is_private_and_works_with_its_certificate() {
     let fingerprint = public.trim().parse::<SubjectKey>().unwrap().fingerprint();
     let written = grant::written(&given.ca.config, &given.pins).unwrap();
     assert_eq!(written[0].certificate.fingerprint, fingerprint);
+}
+
+#[tokio::test]
+async fn a_wish_that_others_decide_becomes_a_request_and_touches_no_agent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let given = given(&listener);
+    let served = serve(listener, vec![Turn::Waits]);
+    let mut keeper = Keeper::Agent {
+        agent: given.real.connect(),
+        confirm: false,
+    };
+    let outcome = given.outcome(&mut keeper).await.unwrap();
+    assert!(matches!(outcome, Outcome::Waits(request) if request.id == 17));
+    served.join().unwrap();
+    assert_eq!(given.real.connect().list().unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_request_is_used_with_its_number_and_a_fresh_key_and_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut given = given(&listener);
+    let served = serve(listener, vec![Turn::Issue, Turn::Issue]);
+    given.issue().await.unwrap();
+    given.wish.ground = Ground::Request(17);
+    given.issue().await.unwrap();
+    let bodies: Vec<RequestCertificate> = served
+        .join()
+        .unwrap()
+        .iter()
+        .map(|body| serde_json::from_str(body).unwrap())
+        .collect();
+    assert_eq!(
+        (bodies[0].access_request, bodies[1].access_request),
+        (None, Some(17))
+    );
+    assert_ne!(bodies[0].public_key, bodies[1].public_key);
+    assert_ne!(bodies[0].request_id, bodies[1].request_id);
 }

@@ -81,6 +81,31 @@ fn other_hosts_are_untouched_and_the_command_does_not_run_for_them() {
 }
 
 #[test]
+fn hosts_with_certificates_are_recognized_even_while_nobody_is_logged_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), true);
+    let mut environments = discovery().environments;
+    let without = blocks(&config, Path::new("/bin/false"), &environments).unwrap();
+    assert!(!without.contains("UserKnownHostsFile"));
+    environments[0].host_ca_public_key = Some("ssh-ed25519 AAAA".into());
+    let text = blocks(&config, Path::new("/bin/false"), &environments).unwrap();
+    let known_hosts = |host: &str| {
+        let found = judged(folder.path(), &text, host);
+        let line = found.lines().find(|l| l.starts_with("userknownhostsfile "));
+        line.unwrap_or_default().to_owned()
+    };
+    let own = known_hosts("web1.prod.example.com");
+    // The person's own file stays first: that is where ssh adds what it learns.
+    let files: Vec<&str> = own.split("/known_hosts").collect();
+    assert_eq!(files.len(), 3, "{own}");
+    assert!(
+        files[0].ends_with("/.ssh") && files[1].contains("/state of 100%"),
+        "{own}"
+    );
+    assert!(!known_hosts("elsewhere.example.com").contains("state of"));
+}
+
+#[test]
 fn a_command_that_fails_makes_ssh_skip_the_block() {
     let folder = tempfile::tempdir().unwrap();
     let text = text(folder.path(), "/bin/false", false);

@@ -1,8 +1,20 @@
 //! What a waiting person reads, and what ends a wait.
 
-use ca_core::api::ApprovalGiven;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use ca_core::api::{ApprovalGiven, SessionOpened};
 
 use super::*;
+use crate::access::Plan;
+use crate::api::Patience;
+use crate::ca::Ca;
+use crate::config::{ConfigFile, Surroundings, resolve};
+use crate::pins::Pins;
+use crate::second_factor::Source;
+use crate::session::Session;
+use crate::sign_in::SignInWish;
+use crate::terminal::Voice;
 use crate::terms::tests::request;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -119,4 +131,133 @@ fn a_call_ends_when_the_scheduled_time_or_the_deadline_comes() {
         ..scheduled
     };
     assert_eq!(limit(&waiting, None, NOW), Duration::from_secs(50));
+}
+
+/// A CA that answers each connection with the next of `answers`; none hangs up. Gives the first
+/// lines of what it was asked.
+fn serve(
+    listener: TcpListener,
+    answers: Vec<Option<AccessRequest>>,
+) -> std::thread::JoinHandle<Vec<String>> {
+    std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = [0; 4096];
+            let count = stream.read(&mut head).unwrap();
+            let head = String::from_utf8_lossy(&head[..count]).into_owned();
+            asked.push(head.lines().next().unwrap_or_default().to_owned());
+            let Some(answer) = answer else { continue };
+            let body = serde_json::to_string(&answer).unwrap();
+            let length = body.len();
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(body.as_bytes()).unwrap();
+        }
+        asked
+    })
+}
+
+fn ca(folder: &std::path::Path, listener: &TcpListener) -> Ca {
+    let file = ConfigFile {
+        ca_url: format!("http://{}", listener.local_addr().unwrap()),
+        ca_certificate: None,
+        state_dir: Some(folder.join("state")),
+        browser: None,
+    };
+    let config = resolve(&Surroundings::default(), folder.join("c.toml"), file).unwrap();
+    let opened = SessionOpened {
+        token: "t0ken".into(),
+        user: "alice".parse().unwrap(),
+        expires_at: clock::now().plus(Duration::from_secs(3600)),
+    };
+    Session::opened(opened, None).save(&config).unwrap();
+    Ca::new(config, Patience::Person, Voice::Silent).unwrap()
+}
+
+fn caller(ca: &Ca) -> Caller<'_> {
+    let pins = Pins {
+        fetched_at: clock::now(),
+        discovery: crate::pins::tests::discovery(),
+    };
+    let plan = Plan {
+        wish: SignInWish::default(),
+        factor: Source::Nobody,
+        fresh: false,
+    };
+    Caller::new(ca, pins, plan)
+}
+
+/// Waits for request 17 at a CA that answers so.
+async fn waited(
+    answers: Vec<Option<AccessRequest>>,
+    deadline: Option<Timestamp>,
+) -> (Result<Waited, Failure>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ca = ca(folder.path(), &listener);
+    let served = serve(listener, answers);
+    let waited = until_usable(&mut caller(&ca), request(17), deadline).await;
+    (waited, served.join().unwrap())
+}
+
+fn at_revision(revision: u64, status: RequestStatus) -> AccessRequest {
+    AccessRequest {
+        revision,
+        status,
+        ..request(17)
+    }
+}
+
+#[tokio::test]
+async fn the_wait_outlives_broken_connections_and_asks_for_news_only() {
+    let answers = vec![
+        None,
+        Some(at_revision(18, RequestStatus::Waiting)),
+        None,
+        Some(at_revision(19, RequestStatus::Approved)),
+    ];
+    let (waited, asked) = waited(answers, None).await;
+    assert!(matches!(waited, Ok(Waited::Ready(request)) if request.revision == 19));
+    let asked: Vec<&str> = asked
+        .iter()
+        .filter_map(|line| line.split(' ').nth(1))
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            "/v1/requests/17?after=17&wait=25",
+            "/v1/requests/17?after=17&wait=25",
+            "/v1/requests/17?after=18&wait=25",
+            "/v1/requests/17?after=18&wait=25",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_denial_ends_the_wait_with_exit_3() {
+    let answers = vec![Some(at_revision(18, RequestStatus::Denied))];
+    let (waited, _) = waited(answers, None).await;
+    assert_eq!(waited.unwrap_err().exit, Exit::Denied);
+}
+
+#[tokio::test]
+async fn a_scheduled_request_is_ready_when_its_time_comes_and_not_before() {
+    let begin = clock::now().plus(Duration::from_millis(700));
+    let scheduled = AccessRequest {
+        not_before: Some(begin),
+        ..at_revision(18, RequestStatus::Approved)
+    };
+    // The last connection is taken and left without an answer.
+    let (waited, _) = waited(vec![Some(scheduled), None], None).await;
+    assert!(matches!(waited, Ok(Waited::Ready(_))));
+    assert!(clock::now() >= begin);
+}
+
+#[tokio::test]
+async fn the_deadline_ends_the_wait_and_leaves_the_request_open() {
+    let end = clock::now().plus(Duration::from_millis(300));
+    let (waited, _) = waited(vec![None], Some(end)).await;
+    assert!(matches!(waited, Ok(Waited::Open(_, Stop::TimeOver))));
 }

@@ -48,6 +48,29 @@ pub(in crate::command) fn issued(
     environment: &DiscoveredEnvironment,
     keeper: &Keeper,
 ) {
+    in_words(ca, issued, environment, keeper);
+    ca.voice.json(&as_json(issued));
+}
+
+/// The same for programs.
+pub(in crate::command) fn as_json(issued: &IssuedCertificate) -> serde_json::Value {
+    serde_json::json!({
+        "serial": issued.serial,
+        "environment": issued.environment,
+        "principals": issued.principals,
+        "key_id": issued.key_id,
+        "valid_after": issued.valid_after,
+        "valid_before": issued.valid_before,
+    })
+}
+
+/// The same for people.
+pub(in crate::command) fn in_words(
+    ca: &Ca,
+    issued: &IssuedCertificate,
+    environment: &DiscoveredEnvironment,
+    keeper: &Keeper,
+) {
     let names: Vec<&str> = issued.principals.iter().map(Principal::as_str).collect();
     let span = issued.valid_before.since(issued.server_time);
     ca.voice.result(&format!(
@@ -86,14 +109,6 @@ pub(in crate::command) fn issued(
             ));
         }
     }
-    ca.voice.json(&serde_json::json!({
-        "serial": issued.serial,
-        "environment": issued.environment,
-        "principals": issued.principals,
-        "key_id": issued.key_id,
-        "valid_after": issued.valid_after,
-        "valid_before": issued.valid_before,
-    }));
 }
 
 /// A request that is still open while nobody waits for it any more; the exit code for that.
