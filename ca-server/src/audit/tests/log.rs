@@ -113,9 +113,6 @@ fn issue(turn: Turn, seed: u8, bend: impl FnOnce(&mut CertificateIssued)) -> Iss
         subject_key: draft.subject_key.fingerprint(),
         valid_after: validity.valid_after(),
         valid_before: validity.valid_before(),
-        request: None,
-        approvers: vec![],
-        break_glass: false,
     };
     bend(&mut issued);
     Issued {
