@@ -161,6 +161,14 @@ impl Host {
             .first("IdentitiesOnly yes")
     }
 
+    /// A client with this key that runs `remote` beside the test.
+    pub fn open(&self, key: &KeyFiles, remote: &str) -> Client {
+        let ssh = self.ssh(key);
+        let mut client = Client::start(ssh.command(&[], "host", remote));
+        client.configuration = Some(ssh);
+        client
+    }
+
     /// Whether a new login with this key works.
     #[track_caller]
     pub fn lets_in(&self, key: &KeyFiles) -> bool {
@@ -197,7 +205,11 @@ impl Drop for Host {
 }
 
 /// A client that runs beside the test, its input held open.
-pub struct Client(Child);
+pub struct Client {
+    child: Child,
+    /// Its configuration goes with it.
+    configuration: Option<Ssh>,
+}
 
 impl Client {
     /// Starts it.
@@ -208,12 +220,15 @@ impl Client {
             .stderr(Stdio::null())
             .spawn()
             .expect("ssh");
-        Self(child)
+        Self {
+            child,
+            configuration: None,
+        }
     }
 
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
-        self.0.try_wait().expect("a child").is_none()
+        self.child.try_wait().expect("a child").is_none()
     }
 
     /// Waits for its end.
@@ -226,8 +241,8 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 

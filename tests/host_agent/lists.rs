@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ca_core::api::SessionEvent;
 
-use super::enrolled::{Client, Host};
+use super::enrolled::Host;
 use super::stand_in::State;
 use crate::support::clock::unix_now;
 use crate::support::wait;
@@ -113,7 +113,7 @@ fn a_break_glass_session_is_watched_too() {
     let host = Host::start(|_| {});
     let end = unix_now() + 5;
     let key = host.certificate_of(&host.authority.break_glass, 980, end);
-    let mut session = Client::start(host.ssh(&key).command(&[], "host", "cat"));
+    let mut session = host.open(&key, "cat");
     host.authority.wait_for(980, SessionEvent::Began);
     session.ends_within("the session", wait::START_MAX);
     assert!(unix_now() >= end);
