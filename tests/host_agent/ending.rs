@@ -22,7 +22,6 @@ struct Busy {
     clients: Vec<(&'static str, Client)>,
     processes: Vec<String>,
     forward: u16,
-    _ssh: Ssh,
 }
 
 impl Busy {
@@ -31,19 +30,15 @@ impl Busy {
         let forward = port::free();
         let to = format!("{forward}:127.0.0.1:{}", host.sshd.port());
         let control = folder.join("control").display().to_string();
-        let ssh = host.ssh(key);
         let start = |arguments: &[&str], remote: &str| {
-            Client::start(ssh.command(arguments, "host", remote))
+            host.open_with(key, |ssh| ssh.command(arguments, "host", remote))
         };
         let mut clients = vec![
             ("yes", start(&[], "yes")),
             ("an idle cat", start(&[], "cat")),
             ("an idle sleep", start(&[], &format!("sleep {idle}"))),
             ("a forward", start(&["-N", "-L", &to], "")),
-            (
-                "a copy",
-                Client::start(scp(&ssh.command(&[], "host", ""), folder)),
-            ),
+            ("a copy", host.open_with(key, |ssh| scp(ssh, folder))),
             ("a master", start(&["-M", "-N", "-S", &control], "")),
         ];
         wait::until("the master", wait::START_MAX, || {
@@ -55,7 +50,10 @@ impl Busy {
         let left = format!(
             "nohup sleep {nohup} >/dev/null 2>&1 & setsid sleep {detached} >/dev/null 2>&1 &"
         );
-        ssh.run_with(&["-S", &control], "host", &left).succeeds();
+        let multiplexed = host.ssh(key);
+        multiplexed
+            .run_with(&["-S", &control], "host", &left)
+            .succeeds();
         let processes: Vec<String> = [idle, nohup, detached, channel]
             .iter()
             .map(|seconds| format!("sleep {seconds}"))
@@ -70,7 +68,6 @@ impl Busy {
             clients,
             processes,
             forward,
-            _ssh: ssh,
         }
     }
 
@@ -97,11 +94,11 @@ impl Busy {
 }
 
 /// A copy that takes for ever, with the ssh configuration of `ssh`.
-fn scp(ssh: &Command, folder: &Path) -> Command {
+fn scp(ssh: &Ssh, folder: &Path) -> Command {
     let big = folder.join("big");
     std::fs::write(&big, vec![0; 8 * 1024 * 1024]).expect("a file");
     let mut scp = Command::new("scp");
-    scp.args(ssh.get_args().take(2));
+    scp.args(ssh.command(&[], "host", "").get_args().take(2));
     scp.args(["-q", "-l", "64"]).arg(big);
     scp.arg(format!("host:/tmp/jit-ssh-copy-{}", unique_seconds()));
     scp

@@ -58,7 +58,9 @@ impl Host {
             dir.path().join("state").display()
         );
         let setup = setup.setting(&include).with_pam_line(&pam);
-        let sshd = setup.setting("PermitTTY yes").start();
+        let sshd = setup
+            .setting("Subsystem sftp /usr/lib/openssh/sftp-server")
+            .start();
         Self {
             authority,
             sshd,
@@ -163,8 +165,14 @@ impl Host {
 
     /// A client with this key that runs `remote` beside the test.
     pub fn open(&self, key: &KeyFiles, remote: &str) -> Client {
+        self.open_with(key, |ssh| ssh.command(&[], "host", remote))
+    }
+
+    /// A client with this key that runs what `command` makes of its configuration. Each has a
+    /// configuration of its own: [`Ssh::command`] writes it anew while others may read it.
+    pub fn open_with(&self, key: &KeyFiles, command: impl FnOnce(&Ssh) -> Command) -> Client {
         let ssh = self.ssh(key);
-        let mut client = Client::start(ssh.command(&[], "host", remote));
+        let mut client = Client::start(command(&ssh));
         client.configuration = Some(ssh);
         client
     }
@@ -213,7 +221,7 @@ pub struct Client {
 
 impl Client {
     /// Starts it.
-    pub fn start(mut command: Command) -> Self {
+    fn start(mut command: Command) -> Self {
         let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
