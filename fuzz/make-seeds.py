@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the seeds of the fuzz targets: certificates by ssh-keygen, the golden log and events of
-ca-core, and JSON by hand. Run once; the results are committed. Needs ssh-keygen."""
+"""Makes the seeds of the fuzz targets: certificates and revocation lists by ssh-keygen, the golden
+log and events of ca-core, and JSON by hand. Run once; the results are committed. Needs ssh-keygen."""
 
 import base64
 import json
@@ -50,6 +50,10 @@ def run(*arguments):
                    stderr=subprocess.DEVNULL)
 
 
+def run_for_output(*arguments):
+    return subprocess.run(arguments, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
 def certificates(folder):
     ca = authority(folder)
     kinds = {"ed25519": [], "ecdsa": ["-b", "256"], "ecdsa384": ["-b", "384"], "rsa": ["-b", "3072"]}
@@ -74,6 +78,25 @@ def certificates(folder):
     host = folder / "ed25519-cert.pub"
     run("ssh-keygen", "-q", "-h", "-s", ca, "-I", "host", "-n", "h", folder / "ed25519.pub")
     put("certificate", "host-blob", base64.b64decode(host.read_text().split()[1]))
+
+
+def revocations(folder):
+    ca = folder / "ca.pub"
+    ca.write_text(run_for_output("ssh-keygen", "-y", "-f", authority(folder)))
+    key = (folder / "ed25519.pub").read_text()
+    dense = "".join(f"serial: {8 + 2 * n}\n" for n in range(40))
+    specifications = {"empty": "", "list": "serial: 1\nserial: 4294967296\n",
+                      "range": "serial: 5-18446744073709551615\n", "bitmap": dense,
+                      "key-ids": "id: alice@prod#42\nid: bob\n",
+                      "keys": f"key: {key}sha1: {key}sha256: {key}",
+                      "mixed": f"serial: 1\nserial: 100000-200000\n{dense}id: bob\nkey: {key}"}
+    for name, specification in specifications.items():
+        file = folder / "spec"
+        file.write_text(specification)
+        for scope in [ca, "none"] if name == "mixed" else [ca]:
+            out = folder / "krl"
+            run("ssh-keygen", "-q", "-k", "-z", "7", "-f", out, "-s", scope, file)
+            put("krl", name if scope == ca else f"{name}-every-authority", out.read_bytes())
 
 
 def log():
@@ -151,6 +174,7 @@ def api():
 
 with tempfile.TemporaryDirectory() as folder:
     certificates(pathlib.Path(folder))
+    revocations(pathlib.Path(folder))
 log()
 texts()
 api()

@@ -1,6 +1,6 @@
 //! OpenSSH key revocation lists, written and read (PROTOCOL.krl), and the log key's word on them.
 //!
-//! [`write`] makes what every sshd since 6.2 accepts; [`Krl`] reads what sshd of OpenSSH 9.2 reads
+//! [`write()`] makes what sshd of OpenSSH 9.2 and later accepts; [`Krl`] reads what sshd of 9.2 reads
 //! and gives the same verdicts. Neither asks whether a list is new enough or whose it is: the
 //! [`Statement`] beside it says that.
 
@@ -38,7 +38,7 @@ const CERTIFICATES: u8 = 1;
 const EXPLICIT_KEYS: u8 = 2;
 /// Section: SHA-1 of plain public keys.
 const SHA1_KEYS: u8 = 3;
-/// Section: a signature. `ssh-keygen` never makes one, and 9.2 does not accept any.
+/// Section: a signature. `ssh-keygen` never makes one; later versions do not look at it.
 const SIGNATURE: u8 = 4;
 /// Section: SHA-256 of plain public keys.
 const SHA256_KEYS: u8 = 5;

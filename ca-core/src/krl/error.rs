@@ -6,7 +6,8 @@ use super::serials::SerialRangeError;
 use crate::wire::WireError;
 
 /// Why bytes are not a list that sshd of OpenSSH 9.2 reads. With such a list in place sshd refuses
-/// every public key, so it must never be put there; except for [`KrlError::Empty`].
+/// every public key, so it must never be put there. Exceptions: [`KrlError::Empty`], the bounds, and
+/// [`KrlError::Signature`] if it is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KrlError {
     /// No byte at all. sshd takes this for a text without keys and revokes *nothing*.
@@ -42,8 +43,9 @@ pub enum KrlError {
     /// A section of certificates that 9.2 does not know.
     #[error("unknown certificates section {0:#04x} in the revocation list")]
     CertificatesSection(u8),
-    /// A list with a signature inside.
-    #[error("the revocation list has a signature inside, which OpenSSH 9.2 does not accept")]
+    /// A list with a signature inside. 9.2 takes it if anybody's key made it rightly and refuses it
+    /// otherwise, later versions ignore it: it says nothing, and no list of ours has one.
+    #[error("the revocation list has a signature inside, which no list should have")]
     Signature,
     /// A section is about certificates of something that is not a key.
     #[error("the authority of a certificates section is not a public key that OpenSSH reads")]

@@ -29,7 +29,7 @@ pub(super) fn is_read_by_openssh(blob: &[u8]) -> bool {
     let sound = match name {
         b"ssh-ed25519" => ed25519(&mut fields),
         b"sk-ssh-ed25519@openssh.com" => {
-            ed25519(&mut fields).and_then(|sound| Ok(sound && fields.string().is_ok()))
+            ed25519(&mut fields).map(|sound| sound && fields.string().is_ok())
         }
         b"ecdsa-sha2-nistp521" => p521(&mut fields),
         b"ssh-rsa" => rsa(&mut fields),

@@ -1,6 +1,7 @@
 //! Reads revocation lists and answers as sshd does.
 //!
-//! Accepts what OpenSSH 9.2 accepts and refuses what it refuses, up to bounds of size: above them
+//! Accepts what OpenSSH 9.2 accepts and refuses what it refuses, with two exceptions: signatures
+//! inside a list are refused even if they are right, and so is what is beyond bounds of size, where
 //! sshd takes seconds for every login and no list of ours ever is. Verdicts are those of
 //! `ssh-keygen -Q`. Says nothing about a text file of keys, which sshd takes too.
 
@@ -55,8 +56,7 @@ impl Krl {
     ///
     /// # Errors
     ///
-    /// [`KrlError`]: sshd of OpenSSH 9.2 refuses every key with such a list, except for
-    /// [`KrlError::Empty`], and for lists beyond the bounds of this reader.
+    /// [`KrlError`], which says what sshd makes of such a list: mostly it refuses every key.
     pub fn read(bytes: &[u8]) -> Result<Self, KrlError> {
         if bytes.is_empty() {
             return Err(KrlError::Empty);

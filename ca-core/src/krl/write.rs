@@ -1,7 +1,7 @@
 //! Makes the bytes of a revocation list (PROTOCOL.krl).
 //!
-//! Only what OpenSSH 9.2 and all later versions read alike: no signature and no extension, which 9.2
-//! refuses together with every login. Packs serials; [`super::packing`] says how.
+//! Only what OpenSSH 9.2 and all later versions read alike: no signature, and no extension, which
+//! 9.2 refuses together with every login. Packs serials; [`super::packing`] says how.
 
 use std::collections::BTreeSet;
 

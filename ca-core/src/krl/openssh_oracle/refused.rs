@@ -5,6 +5,7 @@ use super::super::{
     CERTIFICATES, EXPLICIT_KEYS, KEY_IDS, Krl, KrlError, SERIAL_BITMAP, SERIAL_LIST, SERIAL_RANGE,
     SHA1_KEYS, SHA256_KEYS, SIGNATURE, SerialRangeError, Serials, write,
 };
+use crate::certificate::authority_key::ed25519_signature_blob;
 use crate::certificate::example::{RawFields, authority, sign};
 use crate::wire::string;
 
@@ -131,6 +132,18 @@ fn sections_that_openssh_9_2_does_not_know_are_refused_by_both() {
 }
 
 #[test]
+fn a_good_signature_inside_a_list_is_refused_here_though_openssh_9_2_takes_it() {
+    use ed25519_dalek::Signer as _;
+    let mut bytes = with_certificates(&[(SERIAL_LIST, numbers(&[1]))]);
+    bytes.extend(section(SIGNATURE, key_of(&authority()).blob()));
+    let signature = ed25519_signature_blob(&authority().sign(&bytes).to_bytes());
+    bytes.extend(string(&signature));
+    assert_eq!(Krl::read(&bytes), Err(KrlError::Signature));
+    let theirs = openssh_revokes(&bytes, &authority(), &[Probe::serial(1)]);
+    assert_eq!(theirs, Ok(vec![true]));
+}
+
+#[test]
 fn wrong_lists_and_ranges_of_serials_are_refused_by_both() {
     let zero = KrlError::Serials(SerialRangeError::Zero);
     let reversed = KrlError::Serials(SerialRangeError::Reversed);
@@ -243,76 +256,55 @@ fn agree(name: &str, bytes: &[u8], serials: &[(u64, bool)]) {
 }
 
 #[test]
-fn odd_lists_that_openssh_reads_mean_the_same_to_both() {
+fn odd_lists_and_ranges_that_openssh_reads_mean_the_same_to_both() {
     let list = |serials: &[u64]| (SERIAL_LIST, numbers(serials));
-    let ranges = [
-        numbers(&[5, 9]),
-        numbers(&[8, 12]),
-        numbers(&[13, 20]),
-        numbers(&[4, 30]),
-    ];
-    let ranges: Vec<Inner> = ranges.map(|data| (SERIAL_RANGE, data)).into();
+    let twice = with_certificates(&[list(&[9, 3, 9])]);
+    agree(
+        "unordered, twice",
+        &twice,
+        &[(3, true), (4, false), (9, true)],
+    );
+    agree(
+        "empty list",
+        &with_certificates(&[list(&[])]),
+        &[(1, false)],
+    );
+    let ranges = [[5, 9], [8, 12], [13, 20], [4, 30]];
+    let bridged = with_certificates(&ranges.map(|range| (SERIAL_RANGE, numbers(&range))));
+    let ends = [(3, false), (4, true), (30, true), (31, false)];
+    agree("overlapping, touching, bridging", &bridged, &ends);
     let mut flags = with_certificates(&[list(&[1])]);
     flags[31] = 0xff;
+    agree("flags", &flags, &[(1, true), (2, false)]);
+}
+
+#[test]
+fn odd_bitmaps_that_openssh_reads_mean_the_same_to_both() {
+    let agree = |name: &str, inner: Inner, serials: &[(u64, bool)]| {
+        agree(name, &with_certificates(&[inner]), serials);
+    };
+    let top = [vec![0, 0x80], vec![0; 2047]].concat();
+    let ends = [(1, false), (16_383, false), (16_384, true), (16_385, false)];
+    agree("largest", bitmap(1, &top), &ends);
+    let ends = [(0, false), (1, true), (2, true), (3, false)];
+    agree("zeros in front, from 0", bitmap(0, &[0, 0, 0, 6]), &ends);
+    agree("of nothing", bitmap(u64::MAX, &[]), &[(u64::MAX, false)]);
+    let ends = [(u64::MAX - 1, false), (u64::MAX, true)];
+    agree("at the upper end", bitmap(u64::MAX - 1, &[2]), &ends);
+}
+
+#[test]
+fn odd_authorities_and_keys_that_openssh_reads_mean_the_same_to_both() {
+    let (key, one) = (key_of(&authority()), [(SERIAL_LIST, numbers(&[1]))]);
+    let reserved = with_authority(key.blob(), b"?", &one);
+    agree("reserved", &reserved, &[(1, true), (2, false)]);
+    let every = with_authority(b"", b"", &one);
+    agree("every authority", &every, &[(1, true), (2, false)]);
     let certificate = sign(&RawFields::new().bytes());
-    let key = key_of(&authority());
-    let cases: [(&str, Vec<u8>, &[(u64, bool)]); 12] = [
-        (
-            "unordered, twice",
-            with_certificates(&[list(&[9, 3, 9])]),
-            &[(3, true), (4, false), (9, true)],
-        ),
-        ("empty list", with_certificates(&[list(&[])]), &[(1, false)]),
-        (
-            "overlapping, touching, bridging",
-            with_certificates(&ranges),
-            &[(3, false), (4, true), (30, true), (31, false)],
-        ),
-        ("flags", flags, &[(1, true), (2, false)]),
-        (
-            "reserved",
-            with_authority(key.blob(), b"?", &[list(&[1])]),
-            &[(1, true)],
-        ),
-        (
-            "every authority",
-            with_authority(b"", b"", &[list(&[1])]),
-            &[(1, true), (2, false)],
-        ),
-        (
-            "largest bitmap",
-            with_certificates(&[bitmap(1, &[vec![0, 0x80], vec![0; 2047]].concat())]),
-            &[(1, false), (16_383, false), (16_384, true), (16_385, false)],
-        ),
-        (
-            "bitmap with zeros in front, from 0",
-            with_certificates(&[bitmap(0, &[0, 0, 0, 6])]),
-            &[(0, false), (1, true), (2, true), (3, false)],
-        ),
-        (
-            "bitmap of nothing",
-            with_certificates(&[bitmap(u64::MAX, &[])]),
-            &[(u64::MAX, false)],
-        ),
-        (
-            "bitmap at the upper end",
-            with_certificates(&[bitmap(u64::MAX - 1, &[2])]),
-            &[(u64::MAX - 1, false), (u64::MAX, true)],
-        ),
-        (
-            "certificate as a key",
-            with_section(EXPLICIT_KEYS, &string(&certificate)),
-            &[(42, false)],
-        ),
-        (
-            "certificate as authority",
-            with_authority(&certificate, b"", &[list(&[1])]),
-            &[(1, false)],
-        ),
-    ];
-    for (name, bytes, serials) in cases {
-        agree(name, &bytes, serials);
-    }
+    let explicit = with_section(EXPLICIT_KEYS, &string(&certificate));
+    agree("certificate as a key", &explicit, &[(42, false)]);
+    let nested = with_authority(&certificate, b"", &one);
+    agree("certificate as authority", &nested, &[(1, false)]);
 }
 
 #[test]
