@@ -17,7 +17,8 @@ fn a_list_that_is_empty_broken_or_old_is_refused_and_the_one_before_stays() {
     let good = std::fs::read(host.revoked_keys()).expect("a list");
     let [revoked, fine] = [950, 951].map(|serial| host.certificate(serial, unix_now() + 3600));
     let version = host.authority.change(|state| state.version);
-    let bad: [(&str, fn(&mut State)); 4] = [
+    type Change = fn(&mut State);
+    let bad: [(&str, Change); 4] = [
         ("is empty", |state| state.list = Some(Vec::new())),
         ("not an OpenSSH", |state| {
             state.list = Some(b"garbage".to_vec())
