@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use ca_core::api::{
-    self, Approve, DenyRequest, RequestStatus, RequestsShown,
-};
+use ca_core::api::{self, Approve, DenyRequest, RequestStatus, RequestsShown};
 use ca_core::event::{Attempt, Event, RequestExpired, RequestWithdrawn};
 use ca_core::time::Timestamp;
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::state::LATE;
 use steps::{Step, step};
 
 mod steps;
@@ -68,6 +69,11 @@ impl Model {
             version: 0,
             granted: 0,
         };
+        model.version = model
+            .stage
+            .state
+            .krl_version(&model.stage.rules.name)
+            .version;
         for who in 0..NAMES.len() {
             model.sign_in(who, who);
         }
@@ -283,7 +289,7 @@ impl Model {
         let Some(serial) = serials.get(which).copied() else {
             return;
         };
-        let live = self.certificates[&serial] > self.stage.now;
+        let live = self.certificates[&serial].plus(LATE) > self.stage.now;
         // Together with one that nobody has.
         self.stage.revoke(NAMES[0], vec![serial, 99]);
         let version = self.stage.state.krl_version(&self.stage.rules.name).version;
@@ -305,9 +311,10 @@ impl Model {
         let version = state.krl_version(prod).version;
         assert!(version >= self.version, "an older revocation list");
         self.version = version;
-        let lives = |serial: &u64| self.certificates[serial] > now;
-        let expected: Vec<u64> = self.revoked.iter().copied().filter(lives).collect();
+        let remembered = |serial: &u64| self.certificates[serial].plus(LATE) > now;
+        let expected: Vec<u64> = self.revoked.iter().copied().filter(remembered).collect();
         assert_eq!(state.revoked_in(prod, now).collect::<Vec<_>>(), expected);
+        let lives = |serial: &u64| self.certificates[serial] > now;
         let live = self.certificates.keys().copied().filter(lives);
         let live: Vec<u64> = live
             .filter(|serial| !self.revoked.contains(serial))

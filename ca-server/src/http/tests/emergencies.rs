@@ -104,12 +104,14 @@ async fn enrolled_keys_of_every_kind_open_a_session_that_is_good_for_emergencies
     assert_eq!(listed.body["keys"].as_array().unwrap().len(), 3);
 
     let before = server.size();
-    let login = server.post_as(
-        &emergency_session,
-        "/v1/certificates",
-        &server.wish("login-0000000001"),
-    );
-    server.refused_once(before, &login.await, (403, "denied"));
+    let login = server
+        .post_as(
+            &emergency_session,
+            "/v1/certificates",
+            &server.wish("login-0000000001"),
+        )
+        .await;
+    server.refused_once(before, &login, (403, "denied"));
     let alice = server.session("alice").await;
     let opened = server
         .opened(&alice, &server.root_wish("request-00000001"))
@@ -192,19 +194,23 @@ async fn a_signature_that_is_not_exactly_the_one_asked_for_opens_nothing() {
     server.refused_once(before, &sign_in(body).await, expected);
 
     let good = key.proof(&server).await;
-    let opened = server.post(
-        "/v1/break-glass/sessions",
-        &coded(good.clone(), &server.example.code("bob")),
-    );
-    assert_eq!(opened.await.status, 201);
+    let opened = server
+        .post(
+            "/v1/break-glass/sessions",
+            &coded(good.clone(), &server.example.code("bob")),
+        )
+        .await;
+    assert_eq!(opened.status, 201);
     // The same challenge, signature and all once more.
     server.example.pass(30);
     let before = server.size();
-    let replayed = server.post(
-        "/v1/break-glass/sessions",
-        &coded(good, &server.example.code("bob")),
-    );
-    server.refused_once(before, &replayed.await, expected);
+    let replayed = server
+        .post(
+            "/v1/break-glass/sessions",
+            &coded(good, &server.example.code("bob")),
+        )
+        .await;
+    server.refused_once(before, &replayed, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -286,12 +292,14 @@ async fn an_emergency_is_judged_by_somebody_else_before_the_next() {
     let silent = server.post_as(&bob, "/v1/break-glass", &silent).await;
     server.refused_once(before, &silent, (400, "invalid-request"));
     let before = server.size();
-    let not_on_call = server.post_as(
-        &alice,
-        "/v1/break-glass",
-        &emergency(&server, "emergency-00000001"),
-    );
-    server.refused_once(before, &not_on_call.await, (403, "denied"));
+    let not_on_call = server
+        .post_as(
+            &alice,
+            "/v1/break-glass",
+            &emergency(&server, "emergency-00000001"),
+        )
+        .await;
+    server.refused_once(before, &not_on_call, (403, "denied"));
 
     let wish = emergency(&server, "emergency-00000001");
     let issued = server.post_as(&bob, "/v1/break-glass", &wish).await;
@@ -345,10 +353,12 @@ async fn a_freeze_stops_emergencies_too() {
     let freeze = json!({ "user": "bob", "reason": "a lost laptop" });
     server.post_as(&carol, "/v1/freezes", &freeze).await;
     let before = server.size();
-    let frozen = server.post_as(
-        &bob,
-        "/v1/break-glass",
-        &emergency(&server, "emergency-00000001"),
-    );
-    server.refused_once(before, &frozen.await, (403, "frozen"));
+    let frozen = server
+        .post_as(
+            &bob,
+            "/v1/break-glass",
+            &emergency(&server, "emergency-00000001"),
+        )
+        .await;
+    server.refused_once(before, &frozen, (403, "frozen"));
 }

@@ -210,23 +210,25 @@ async fn openssh_finds_the_revoked_certificate_in_the_signed_list_and_not_the_ot
     };
     let (gone, stays) = (certificate(1).await, certificate(2).await);
     let path = "/v1/environments/prod/krl";
+    let found: Discovery = serde_json::from_value(server.get("/v1/discovery").await.body).unwrap();
+    let key = found.log.verifier_key.parse().unwrap();
+    let first = server.get(path).await;
+    let first = Statement::open(&first.text("statement"), &key).unwrap();
     // A host that waits hears of it.
-    let waiting = format!("{path}?after=0&wait=25");
+    let waiting = format!("{path}?after={}&wait=25", first.version);
     let waiting = server.get_as(text(&joined["credential"]), &waiting);
     let revoke = json!({ "serial": gone.0 });
     let (told, revoked) = tokio::join!(waiting, server.post_as(&carol, "/v1/revocations", &revoke));
     assert_eq!(revoked.status, 200, "{}", revoked.body);
     assert_eq!(told.status, 200, "{}", told.body);
 
-    let found: Discovery = serde_json::from_value(server.get("/v1/discovery").await.body).unwrap();
-    let key = found.log.verifier_key.parse().unwrap();
     let statement = Statement::open(&told.text("statement"), &key).unwrap();
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(told.text("krl"))
         .unwrap();
     assert_eq!(statement.krl, Digest::of(&bytes));
     assert_eq!(statement.environment.as_str(), "prod");
-    assert!(statement.version > 0);
+    assert!(statement.version > first.version);
     let krl = server.file("krl");
     std::fs::write(&krl, bytes).unwrap();
     let query = |certificate: &PathBuf| {
@@ -244,7 +246,8 @@ async fn openssh_finds_the_revoked_certificate_in_the_signed_list_and_not_the_ot
     assert_eq!(send(unchanged).await.status, 304);
     let other = server.get("/v1/environments/staging/krl").await;
     let statement = Statement::open(&other.text("statement"), &key).unwrap();
-    assert_eq!(statement.version, 0);
+    assert_eq!(statement.version, first.version);
+    assert_eq!(statement.environment.as_str(), "staging");
 }
 
 #[tokio::test(flavor = "multi_thread")]
