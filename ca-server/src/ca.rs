@@ -83,6 +83,9 @@ pub enum Enrolment {
 pub struct Settings {
     /// Length of a session.
     pub session: Duration,
+    /// How long after their last sign-in through a provider a break-glass key still opens a
+    /// session: groups older than that say nothing, and who left must not come back.
+    pub break_glass_after: Duration,
     /// How long an access request may wait for its approvals and its activation.
     pub request: Duration,
     /// See [`Enrolment`].

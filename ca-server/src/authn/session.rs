@@ -21,6 +21,7 @@ pub struct Actor {
     second_factor: SecondFactor,
     token_bound: bool,
     break_glass: bool,
+    frozen: bool,
 }
 
 /// The token opens no session that is open now.
@@ -43,6 +44,7 @@ pub fn actor(state: &State, session: Digest, now: Timestamp) -> Result<Actor, No
         second_factor: open.second_factor,
         token_bound: open.token_bound,
         break_glass: open.break_glass,
+        frozen: state.freeze(&open.person, None).is_some(),
     })
 }
 
@@ -81,6 +83,12 @@ impl Actor {
     #[must_use]
     pub const fn is_break_glass(&self) -> bool {
         self.break_glass
+    }
+
+    /// Whether nothing new is issued to them, and nothing done on their word.
+    #[must_use]
+    pub const fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     /// Whether the ID token was bound to the client's key.

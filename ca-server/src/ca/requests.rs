@@ -171,6 +171,10 @@ impl Ca {
         body: Approve,
     ) -> Result<api::AccessRequest, Failure> {
         let decided = self.decide(caller, index, move |(state, turn), actor, request, book| {
+            let environment = Some(&request.asked.environment);
+            if let Some(freeze) = state.freeze(actor.person(), environment) {
+                return Err(NotDecided::Frozen(freeze.reason.clone()));
+            }
             let seen = (body.digest, body.duration_seconds);
             let at = (caller.source, turn.now());
             let approved = vote::approve((state, actor), request, seen, book, at)?;
@@ -248,10 +252,6 @@ impl Ca {
                 let unknown = Failure::NotFound("access request");
                 return Err(some(refuse(&actor, caller, ("not-found", unknown))));
             };
-            if let Some(freeze) = state.freeze(actor.person(), Some(&request.asked.environment)) {
-                let frozen = Failure::Frozen(freeze.reason.clone());
-                return Err(some(refuse(&actor, caller, ("frozen", frozen))));
-            }
             decide((state, turn), &actor, request, book).map_err(|why| match why {
                 NotDecided::Already => Refusal {
                     why: None,
@@ -341,6 +341,7 @@ pub(super) fn failure(why: NotDecided) -> (&'static str, Failure) {
                 detail,
             },
         ),
+        NotDecided::Frozen(reason) => ("frozen", Failure::Frozen(reason)),
         NotDecided::NotYet(time) => ("not-yet", Failure::NotYet(time)),
         NotDecided::StillNeeds(_) => ("denied", denied(&Denial::because(&why.to_string()))),
     }

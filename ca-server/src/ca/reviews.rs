@@ -129,7 +129,7 @@ impl Ca {
 /// Whether the actor broke that glass. Offline only a name is known, which is enough to say no.
 fn is_own(actor: &Actor, review: &Review) -> bool {
     match &review.subject {
-        Some(subject) => *subject == actor.person().subject,
+        Some(subject) => *subject == actor.person().subject || review.user == actor.person().user,
         None => review.user == actor.person().user,
     }
 }
