@@ -11,7 +11,7 @@ use ca_core::certificate::authority_key::AuthorityKey;
 use ca_core::name::Environment;
 
 use crate::break_glass_keys;
-use crate::ca::{Ca, Challenges, Lists, OnCall, Settings, Signing, Stopping};
+use crate::ca::{Ca, Challenges, Lists, OnCall, Settings, Signing, Waiting};
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig, KeyConfig};
 use crate::environment::{EnvironmentRules, HostRules};
@@ -111,7 +111,7 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         challenges: Challenges::new(challenge_key),
         lists: Lists::default(),
         seen: Arc::default(),
-        stopping: Stopping::default(),
+        waiting: Waiting::default(),
         settings: settings(config),
         clock,
     });

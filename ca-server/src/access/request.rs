@@ -205,6 +205,9 @@ pub fn activate(
     }
     let votes = counting(state, request, book, now);
     wish.duration = window(request, &votes).min(rest_of_schedule(request, now));
+    if wish.duration.as_secs() == 0 {
+        return Err(NotDecided::Closed("has less than a second left".to_owned()));
+    }
     let on_call = book.on_call.has(actor);
     let mut question = question(actor, &wish, book.rules, on_call, now);
     question.facts.approvals = approvals(&votes);

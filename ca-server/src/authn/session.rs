@@ -49,6 +49,16 @@ pub fn actor(state: &State, session: Digest, now: Timestamp) -> Result<Actor, No
 }
 
 impl Actor {
+    /// The same person as if they had shown a code just now: to tell what that would change.
+    #[must_use]
+    pub fn with_fresh_second_factor(&self) -> Self {
+        Self {
+            mfa_age: Duration::ZERO,
+            second_factor: SecondFactor::Totp,
+            ..self.clone()
+        }
+    }
+
     /// Who.
     #[must_use]
     pub const fn person(&self) -> &Person {

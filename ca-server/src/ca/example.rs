@@ -78,7 +78,7 @@ impl Example {
             challenges: Challenges::new([9; 32]),
             lists: Lists::default(),
             seen: Arc::default(),
-            stopping: Stopping::default(),
+            waiting: Waiting::default(),
             settings: Settings {
                 session: Duration::from_secs(36_000),
                 request: Duration::from_secs(43_200),
