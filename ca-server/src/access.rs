@@ -17,6 +17,8 @@ use crate::environment::EnvironmentRules;
 use crate::policy::{self, Action, Decision, Denial, Facts, On, PolicySet, Question, SecondFactor};
 
 pub mod request;
+#[cfg(test)]
+mod tests;
 pub mod vote;
 
 /// Who is on call, by configuration.

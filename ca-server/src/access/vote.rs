@@ -107,6 +107,10 @@ pub fn approve(
         source,
         at: now,
     };
+    if !counts(state, request, &vote, book, now) {
+        let changed = "your groups have changed since this session began: sign in again";
+        return Err(NotDecided::Denied(Denial::because(changed)));
+    }
     let mut votes = counting(state, request, book, now);
     votes.push(&vote);
     let missing = still_missing(request, &votes, book.policies, now);
@@ -174,15 +178,24 @@ pub fn counting<'a>(
     book: Rulebook<'_>,
     now: Timestamp,
 ) -> Vec<&'a Vote> {
-    let environment = Some(&request.asked.environment);
-    let counts = |vote: &&Vote| {
-        let known = state.known(&vote.by.subject);
-        let has_groups = known.is_some_and(|known| vote.groups.is_subset(&known.groups));
-        let frozen = state.freeze(&vote.by, environment).is_some();
-        let asking = approving(request, voter(vote), voted_with(vote, book, now));
-        has_groups && !frozen && policy::ask(book.policies, &asking).is_permit()
-    };
+    let counts = |vote: &&Vote| counts(state, request, vote, book, now);
     request.votes.iter().filter(counts).collect()
+}
+
+fn counts(
+    state: &State,
+    request: &AccessRequest,
+    vote: &Vote,
+    book: Rulebook<'_>,
+    now: Timestamp,
+) -> bool {
+    let known = state.known(&vote.by.subject);
+    let has_groups = known.is_some_and(|known| vote.groups.is_subset(&known.groups));
+    let frozen = state
+        .freeze(&vote.by, Some(&request.asked.environment))
+        .is_some();
+    let asking = approving(request, voter(vote), voted_with(vote, book, now));
+    has_groups && !frozen && policy::ask(book.policies, &asking).is_permit()
 }
 
 fn voter(vote: &Vote) -> policy::Person {

@@ -13,6 +13,7 @@ use ed25519_dalek::SigningKey;
 use url::Url;
 
 use super::*;
+use crate::access::OnCall;
 use crate::authn::id_token::{IssuerConfig, nonce};
 use crate::authn::totp::{STEP_SECONDS, Seed};
 use crate::dev::provider::{self, ProviderConfig};
@@ -36,7 +37,8 @@ pub(crate) fn start_time() -> Timestamp {
     Timestamp::from_unix_seconds(1_800_000_000)
 }
 
-/// A running authority and its provider. alice and carol have a second factor, bob has none.
+/// A running authority and its provider. alice and carol have a second factor, bob, who is on call,
+/// and dave, who decides like carol, have none until they enrol. prod has a host CA key.
 pub(crate) struct Example {
     pub(crate) ca: Arc<Ca>,
     pub(crate) folder: tempfile::TempDir,
@@ -83,7 +85,10 @@ impl Example {
                 enrolment: Enrolment::Open,
                 administrators: BTreeSet::new(),
                 totp_issuer: "jit-ssh".to_owned(),
-                on_call: Arc::default(),
+                on_call: Arc::new(OnCall {
+                    users: ["bob".parse().unwrap()].into(),
+                    groups: BTreeSet::new(),
+                }),
             },
             clock,
         });
@@ -100,13 +105,23 @@ impl Example {
             http,
         };
         for name in ["alice", "carol"] {
-            let source = IpAddr::V4(Ipv4Addr::LOCALHOST);
-            let person = example.person(name);
-            let seed = seed(name);
-            let enrolled = example.ca.enrol_directly(person, &seed, source);
-            enrolled.await.unwrap();
+            example.enrol(name).await;
         }
         example
+    }
+
+    /// Gives that person a second factor.
+    pub(crate) async fn enrol(&self, name: &str) {
+        let source = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let seed = seed(name);
+        let enrolled = self.ca.enrol_directly(self.person(name), &seed, source);
+        enrolled.await.unwrap();
+    }
+
+    /// Sets the clock forward.
+    pub(crate) fn pass(&self, seconds: u64) {
+        let now = self.ca.clock.now();
+        self.ca.clock.set(now.plus(Duration::from_secs(seconds)));
     }
 
     fn person(&self, name: &str) -> ca_core::event::Person {
@@ -162,18 +177,15 @@ fn seed(name: &str) -> Seed {
     Seed::new([name.as_bytes()[0]; 20])
 }
 
+fn new_signer(path: &Path) -> FileSigner {
+    let path_text = path.to_str().unwrap();
+    ssh_keygen(&["-q", "-t", "ed25519", "-N", "", "-f", path_text]);
+    FileSigner::read(path, None).unwrap()
+}
+
 fn environment(folder: &Path, name: &str) -> (Environment, Signing) {
-    let path = folder.join(name);
-    ssh_keygen(&[
-        "-q",
-        "-t",
-        "ed25519",
-        "-N",
-        "",
-        "-f",
-        path.to_str().unwrap(),
-    ]);
-    let signer = FileSigner::read(&path, None).unwrap();
+    let signer = new_signer(&folder.join(name));
+    let host_signer = (name == "prod").then(|| new_signer(&folder.join("prod-hosts")));
     let profile = serde_json::json!({ "max_duration_seconds": NonZeroU32::new(28_800) });
     let deploy = vec!["deploy".parse().unwrap()];
     let rules = EnvironmentRules {
@@ -195,10 +207,20 @@ fn environment(folder: &Path, name: &str) -> (Environment, Signing) {
     let signing = Signing {
         rules,
         signer: Box::new(signer),
-        host_signer: None,
+        host_signer: host_signer.map(|signer| Box::new(signer) as Box<dyn Signer>),
         distrusted: AtomicBool::new(false),
     };
     (name.parse().unwrap(), signing)
+}
+
+fn people() -> Vec<provider::DevPerson> {
+    let mut people = provider::people();
+    people.push(provider::DevPerson {
+        name: "dave".to_owned(),
+        full_name: "Dave Example".to_owned(),
+        groups: vec!["security".to_owned(), "approver".to_owned()],
+    });
+    people
 }
 
 async fn serve_provider() -> String {
@@ -207,7 +229,7 @@ async fn serve_provider() -> String {
     let routes = provider::router(ProviderConfig {
         issuer: issuer.clone(),
         client_id: CLIENT.to_owned(),
-        people: provider::people(),
+        people: people(),
         signing_seed: zeroize::Zeroizing::new([3; 32]),
         now: start_time,
     });

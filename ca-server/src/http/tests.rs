@@ -9,9 +9,13 @@ use super::*;
 use crate::ca::example::{Example, SESSION_KEY, ssh_keygen};
 
 mod attacks;
+mod emergencies;
+mod ending;
 mod flow;
+mod hosts;
 mod listening;
 mod problems;
+mod requests;
 
 /// A server and its authority.
 struct Running {
@@ -83,6 +87,54 @@ impl Running {
         let answer = self.post("/v1/sessions", &self.sign_in(name).await).await;
         assert_eq!(answer.status, 201, "{}", answer.body);
         answer.text("token")
+    }
+
+    /// The number of records.
+    fn size(&self) -> u64 {
+        self.example.ca.ledger.size()
+    }
+
+    /// What is asked for root in prod, which carol or dave must approve.
+    fn root_wish(&self, request_id: &str) -> Value {
+        json!({
+            "environment": "prod",
+            "principals": ["root"],
+            "duration_seconds": 3600,
+            "reason": "INC-42",
+            "public_key": SESSION_KEY,
+            "request_id": request_id,
+        })
+    }
+
+    /// The request that this opens.
+    async fn opened(&self, token: &str, wish: &Value) -> Value {
+        let answer = self.post_as(token, "/v1/certificates", wish).await;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        answer.body
+    }
+
+    /// The certificate that this gets.
+    async fn certified(&self, token: &str, wish: &Value) -> Value {
+        let answer = self.post_as(token, "/v1/certificates", wish).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.body
+    }
+
+    /// A yes to the request as it was shown.
+    async fn approve(&self, token: &str, request: &Value) -> Answer {
+        let path = format!("/v1/requests/{}/approve", request["id"]);
+        let body = json!({ "digest": request["digest"] });
+        self.post_as(token, &path, &body).await
+    }
+
+    /// Panics unless the answer is that problem and left exactly one record, of a refusal.
+    #[track_caller]
+    fn refused_once(&self, before: u64, answer: &Answer, (status, kind): (u16, &str)) {
+        answer.is_problem(status, kind);
+        assert_eq!(self.size(), before + 1, "records of {}", answer.body);
+        let record = self.example.ca.ledger.records(before, 1).unwrap().remove(0);
+        let event = ca_core::event::Event::from_bytes(&record.opening.unwrap().event).unwrap();
+        assert_eq!(event.name(), "refused");
     }
 
     fn wish(&self, request_id: &str) -> Value {
