@@ -8,6 +8,7 @@ mod client;
 mod documents;
 mod faults;
 mod host;
+mod host_agent;
 mod http_edge;
 mod identity;
 mod login;

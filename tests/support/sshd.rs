@@ -4,20 +4,24 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::keygen::{self, KeyFiles};
 use super::port;
 use super::process::Process;
 use super::unix_account::UnixAccount;
+use super::wait;
 
 const SSHD: &str = "/usr/sbin/sshd";
+const PAM: &str = "/etc/pam.d/sshd";
 
 /// What an sshd is going to be: trust, principals, settings.
 pub struct Setup {
     dir: TempDir,
     host_key: KeyFiles,
     settings: String,
+    pam: Option<PathBuf>,
 }
 
 /// A running sshd; stopped when dropped. Its sessions end with the [`UnixAccount`]s.
@@ -45,6 +49,7 @@ impl Sshd {
             dir,
             host_key,
             settings: String::new(),
+            pam: None,
         }
     }
 
@@ -93,6 +98,17 @@ impl Sshd {
         std::fs::rename(new, self.dir.path().join("krl")).expect("a KRL");
     }
 
+    /// Makes it read its settings again, as `systemctl reload ssh` does, and waits until it listens.
+    #[track_caller]
+    pub fn reload(&mut self) {
+        let heard = |log: &str| log.matches("Server listening on 127.0.0.1").count();
+        let before = heard(&self.process.log());
+        self.process.signal(Signal::SIGHUP);
+        wait::until("sshd to listen again", wait::START_MAX, || {
+            (heard(&self.process.log()) > before).then_some(())
+        });
+    }
+
     /// Stops it.
     pub fn stop(&mut self) {
         self.process.stop();
@@ -129,6 +145,21 @@ impl Setup {
         self.setting(&format!("RevokedKeys {}", file.display()))
     }
 
+    /// Uses PAM, with `line` after `pam_loginuid` in a copy of `/etc/pam.d/sshd` that only this sshd
+    /// sees.
+    #[must_use]
+    pub fn with_pam_line(mut self, line: &str) -> Self {
+        let own = std::fs::read_to_string(PAM).expect("/etc/pam.d/sshd");
+        let lines = own.lines().flat_map(|old| {
+            let ours = old.contains("pam_loginuid.so").then_some(line);
+            std::iter::once(old).chain(ours)
+        });
+        let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+        assert!(text.contains(line), "no pam_loginuid in {PAM}");
+        self.pam = Some(self.file("pam", text.as_bytes()));
+        self.setting("UsePAM yes")
+    }
+
     /// Writes a file that only root can change into its folder and returns the path.
     pub fn file(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.dir.path().join(name);
@@ -148,7 +179,17 @@ impl Setup {
         std::fs::create_dir_all("/run/sshd").expect("/run/sshd");
         let port = port::free();
         let config = self.file("sshd_config", self.config(port).as_bytes());
-        let mut command = Command::new(SSHD);
+        let mut command = match &self.pam {
+            None => Command::new(SSHD),
+            Some(pam) => {
+                // A mount namespace of its own; `exec` keeps the process id.
+                let mut command = Command::new("unshare");
+                let script = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\"";
+                command.args(["-m", "--", "sh", "-c", script]).arg(pam);
+                command.args([PAM, SSHD]);
+                command
+            }
+        };
         command.args(["-D", "-e", "-f"]).arg(config);
         let mut process = Process::start("sshd", command);
         process.wait_for_log("Server listening on 127.0.0.1");

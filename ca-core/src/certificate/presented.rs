@@ -71,13 +71,11 @@ pub fn read_presented(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificate::draft::assemble;
     use crate::certificate::example;
 
     #[test]
     fn only_a_certificate_that_a_known_authority_signed_is_read() {
-        let to_be_signed = example::draft().to_be_signed();
-        let certificate = assemble(&to_be_signed, &example::sign(&to_be_signed));
+        let certificate = example::sign(&example::draft().to_be_signed());
         let ours = example::authority_key();
         let read = read_presented(&certificate, std::slice::from_ref(&ours)).unwrap();
         assert_eq!(read.authority, ours);
