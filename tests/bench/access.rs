@@ -50,10 +50,12 @@ pub(crate) fn figures(folder: &Path, extent: &Extent) -> Vec<Figure> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("open files");
     let mut ca = Ca::create(&folder.join("access"));
+    // The code of the step before comes first: afterwards it is not good any more.
+    let carol_token = ca.sign_in("carol");
     let people = People {
         alice: Person::sign_in(&ca, "alice"),
         carol: Person::sign_in(&ca, "carol"),
-        carol_token: ca.sign_in("carol"),
+        carol_token,
         alice_token: ca.tokens[0].clone(),
         bob_token: ca.tokens[1].clone(),
     };

@@ -148,10 +148,7 @@ impl Connection {
 }
 
 /// A refusal is an error too: nothing that is measured is refused.
-fn document<T: DeserializeOwned>(
-    path: &str,
-    (status, body): (u16, &[u8]),
-) -> std::io::Result<T> {
+fn document<T: DeserializeOwned>(path: &str, (status, body): (u16, &[u8])) -> std::io::Result<T> {
     let parsed = serde_json::from_slice(body).ok();
     let parsed = parsed.filter(|_| (200..300).contains(&status));
     parsed.ok_or_else(|| {

@@ -77,7 +77,10 @@ fn approve(ca: &Ca, people: &People, number: u32) -> Approval {
     std::thread::sleep(SETTLED);
     assert!(!holds_a_key(alice.agent.socket()));
     let mut approve = people.carol.jit_ssh(&["approve", &id.to_string(), "--yes"]);
-    approve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    approve
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     std::thread::scope(|scope| {
         let begun = Instant::now();
         let mut approve = approve.spawn().expect("jit-ssh");
@@ -104,7 +107,9 @@ fn approve(ca: &Ca, people: &People, number: u32) -> Approval {
 /// Asked in the agent's protocol: a process of its own for each look would be load.
 fn holds_a_key(socket: &Path) -> bool {
     let mut agent = UnixStream::connect(socket).expect("the agent");
-    agent.write_all(Request::list().as_bytes()).expect("written");
+    agent
+        .write_all(Request::list().as_bytes())
+        .expect("written");
     let mut header = [0; 4];
     agent.read_exact(&mut header).expect("an answer");
     let mut said = vec![0; answer_length(header).expect("a length")];

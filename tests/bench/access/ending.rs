@@ -41,7 +41,11 @@ pub(super) fn figures(ca: &Ca, people: &People, (fleet, extent): (&Fleet, &Exten
     let running = fleet.start(ca);
     let mut times = Times::default();
     for number in 0..extent.revocations {
-        say(&format!("revocation {} of {}", number + 1, extent.revocations));
+        say(&format!(
+            "revocation {} of {}",
+            number + 1,
+            extent.revocations
+        ));
         revoke(ca, people, (&host, &running, number), &mut times);
     }
     say("jit-ssh done");
@@ -238,7 +242,9 @@ fn of_the_program(host: &Host) -> Vec<Figure> {
             "peak_mebibytes": round(process_mebibytes(id, "VmHWM")),
         }),
     };
-    let bytes = std::fs::metadata(program("jit-ssh-host")).expect("it").len();
+    let bytes = std::fs::metadata(program("jit-ssh-host"))
+        .expect("it")
+        .len();
     let kibibytes = u32::try_from(bytes / 1024).expect("small");
     let size = Figure {
         name: "jit-ssh-host: size of the program",

@@ -84,7 +84,9 @@ impl Fleet {
         let (tell, arrivals) = channel();
         let wanted = Arc::new(AtomicU64::new(0));
         let start = |host: &Simulated| {
-            let work = host.clone().work(ca.target(), Arc::clone(&wanted), tell.clone());
+            let work = host
+                .clone()
+                .work(ca.target(), Arc::clone(&wanted), tell.clone());
             ca.runtime().spawn(work).abort_handle()
         };
         let running = Running {

@@ -1,7 +1,7 @@
 //! A real host: a stock sshd with PAM and `jit-ssh-host`, as an operator sets it up.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Instant;
 
 use ca_core::api::IssuedCertificate;
@@ -34,7 +34,11 @@ pub(super) struct Access {
 }
 
 /// An ssh client with its session, until it ends by itself.
-pub(super) struct Session(Child);
+pub(super) struct Session {
+    client: Child,
+    /// Holds the files that the client reads.
+    _ssh: Ssh,
+}
 
 impl Host {
     pub(super) fn start(ca: &Ca, administrator: &str) -> Self {
@@ -98,7 +102,7 @@ impl Host {
 
     /// A session with this key that does nothing, once the daemon knows of it.
     pub(super) fn session(&self, access: &Access) -> Session {
-        let session = Session::start(self.ssh(access).command(&[], "host", "cat"));
+        let session = Session::start(self.ssh(access));
         self.wait_for_registration(access.issued.serial);
         session
     }
@@ -106,7 +110,7 @@ impl Host {
     /// The same with the keys of an agent; waits for a session of another serial than before.
     pub(super) fn session_of_agent(&self, socket: &Path, serial: u64) -> Session {
         let ssh = Ssh::to(&self.sshd, self.account.name()).agent(socket);
-        let session = Session::start(ssh.command(&[], "host", "cat"));
+        let session = Session::start(ssh);
         self.wait_for_registration(serial);
         session
     }
@@ -114,9 +118,10 @@ impl Host {
     fn wait_for_registration(&self, serial: u64) {
         let wanted = format!("\"serial\":{serial},");
         wait::until("the session's registration", wait::START_MAX, || {
-            let found = self.registrations().iter().any(|path| {
-                std::fs::read_to_string(path).is_ok_and(|text| text.contains(&wanted))
-            });
+            let found = self
+                .registrations()
+                .iter()
+                .any(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains(&wanted)));
             found.then_some(())
         });
     }
@@ -142,20 +147,23 @@ pub(super) fn refused(ssh: &Ssh) -> (Instant, u32) {
 }
 
 impl Session {
-    fn start(mut ssh: Command) -> Self {
-        let child = ssh
+    fn start(ssh: Ssh) -> Self {
+        let mut command = ssh.command(&[], "host", "cat");
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        Self(child.expect("ssh"))
+            .stderr(Stdio::null());
+        Self {
+            client: command.spawn().expect("ssh"),
+            _ssh: ssh,
+        }
     }
 
     /// Waits for its end.
     pub(super) fn ended(mut self) -> Instant {
         // Held, so that the session does not end for want of input.
-        let input = self.0.stdin.take();
-        self.0.wait().expect("ssh");
+        let input = self.client.stdin.take();
+        self.client.wait().expect("ssh");
         drop(input);
         Instant::now()
     }

@@ -147,7 +147,12 @@ fn login(ca: &KeyFiles, list: &[u8], extent: &Extent) -> Figure {
 /// As many certificates of bob's are issued and revoked at once, then lists are asked for.
 fn at_the_server(ca: &Ca, people: &People, (fleet, extent): (&Fleet, &Extent)) -> Vec<Figure> {
     // Alice's, in staging, are in between; a tenth more, as clients are not equally fast.
-    load(ca, CLIENTS, Until::Count(extent.revoked / 5 * 11), "revoked");
+    load(
+        ca,
+        CLIENTS,
+        Until::Count(extent.revoked / 5 * 11),
+        "revoked",
+    );
     let mut carol = Caller::new(ca, &people.carol_token);
     carol.ready();
     let body = Revoke {
