@@ -14,8 +14,8 @@ pub use access::{
 };
 pub use host::{
     EnrolHost, HOST_ENROLMENT_NAMESPACE, HostCertificate, HostEnrolled, HostReport, HostSettings,
-    HostStatus, Hosts, IssueJoinToken, JoinToken, REPORTS_MAX, ReportTaken, SessionEvent,
-    SessionReport, SignedKrl, Staleness, WAIT_SECONDS_MAX,
+    HostStatus, Hosts, IssueJoinToken, JoinToken, REPORTS_MAX, RemoveHost, ReportTaken,
+    SessionEvent, SessionReport, SignedKrl, Staleness, WAIT_SECONDS_MAX,
 };
 pub use problem::{Hint, HintChange, PolicyReason, Problem, ProblemType};
 

@@ -15,6 +15,7 @@ use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, body::Bytes};
+use ca_core::api::Hosts;
 use ca_core::event::BreakGlassImported;
 use tokio::net::{UnixListener, UnixStream};
 
@@ -22,6 +23,7 @@ pub use client::{AdminError, AdminStore};
 use wire::{HeadText, RangeText, SearchText};
 
 use crate::ca::offline::{self, ImportError, Imported};
+use crate::ca::{Seen, host_list};
 use crate::ledger::Ledger;
 use crate::store::{Store, StoreError};
 
@@ -35,7 +37,10 @@ type Log = (Ledger, Arc<dyn Store>);
 
 /// What is served, until the guard is dropped.
 #[derive(Clone, Debug)]
-struct Shared(Arc<Mutex<Option<Log>>>);
+struct Shared {
+    log: Arc<Mutex<Option<Log>>>,
+    seen: Arc<Seen>,
+}
 
 /// The socket is open as long as this lives. Dropping it lets go of the ledger at once and removes
 /// the socket.
@@ -59,12 +64,13 @@ impl Drop for Admin {
 
 impl Shared {
     fn take(&self) -> Option<Log> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.take()
     }
 
     /// The log, until the server stops.
     fn log(&self) -> Result<Log, (StatusCode, String)> {
-        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.clone().ok_or_else(|| {
             let stopping = "the server is stopping".to_owned();
             (StatusCode::SERVICE_UNAVAILABLE, stopping)
@@ -90,12 +96,20 @@ impl Shared {
 /// # Errors
 ///
 /// When another server answers there, or others may write to its folder.
-pub fn listen(ledger: &Ledger, store: &Arc<dyn Store>, path: &Path) -> anyhow::Result<Admin> {
+pub fn listen(
+    ledger: &Ledger,
+    store: &Arc<dyn Store>,
+    seen: &Arc<Seen>,
+    path: &Path,
+) -> anyhow::Result<Admin> {
     prepare(path).with_context(|| format!("admin socket {path:?}"))?;
     let listener = UnixListener::bind(path).with_context(|| format!("admin socket {path:?}"))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     let log = (ledger.clone(), Arc::clone(store));
-    let shared = Shared(Arc::new(Mutex::new(Some(log))));
+    let shared = Shared {
+        log: Arc::new(Mutex::new(Some(log))),
+        seen: Arc::clone(seen),
+    };
     let router = router(shared.clone());
     let own = nix::unistd::Uid::effective().as_raw();
     let guarded = Guarded { listener, own };
@@ -115,6 +129,7 @@ fn router(shared: Shared) -> Router {
         .route("/snapshot", get(snapshot))
         .route("/search", post(search))
         .route("/break-glass", post(import))
+        .route("/hosts", get(hosts))
         .with_state(shared)
 }
 
@@ -220,6 +235,14 @@ async fn search(
         .read(move |_, store| store.search(&asked.into()))
         .await?;
     Ok(Json(found.into()))
+}
+
+async fn hosts(State(shared): State<Shared>) -> Answer<Json<Hosts>> {
+    let (ledger, _) = shared.log()?;
+    let seen = Arc::clone(&shared.seen);
+    let look = move |state: &crate::state::State, now| host_list(state, &seen, now);
+    let listed = ledger.read(look).await.map(Json);
+    listed.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
 }
 
 async fn import(

@@ -11,7 +11,7 @@ use ca_core::certificate::authority_key::AuthorityKey;
 use ca_core::name::Environment;
 
 use crate::break_glass_keys;
-use crate::ca::{Ca, Challenges, Lists, OnCall, Seen, Settings, Signing, Stopping};
+use crate::ca::{Ca, Challenges, Lists, OnCall, Settings, Signing, Stopping};
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig, KeyConfig};
 use crate::environment::{EnvironmentRules, HostRules};
@@ -108,7 +108,7 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         environments,
         challenges: Challenges::default(),
         lists: Lists::default(),
-        seen: Seen::default(),
+        seen: Arc::default(),
         stopping: Stopping::default(),
         settings: settings(config),
         clock,

@@ -28,24 +28,6 @@ const LIMIT_DEFAULT: u32 = 100;
 /// Records in a page at most.
 const LIMIT_MAX: u32 = 1000;
 
-/// The types of events that can be asked for: all names of [`Event::name`].
-const KINDS: [&str; 14] = [
-    "audit-read",
-    "break-glass-imported",
-    "ca-key-added",
-    "certificate-issued",
-    "certificates-revoked",
-    "log-created",
-    "policy-loaded",
-    "refusals-summarised",
-    "refused",
-    "session-closed",
-    "session-opened",
-    "ticket-issued",
-    "totp-confirmed",
-    "totp-offered",
-];
-
 /// The search a query means.
 ///
 /// # Errors
@@ -84,8 +66,11 @@ pub fn search(query: &AuditQuery) -> Result<Search, (&'static str, String)> {
         terms.push(format!("account={account}"));
     }
     if let Some(kind) = &query.kind {
-        if !KINDS.contains(&kind.as_str()) {
-            return Err(("kind", format!("expected one of: {}", KINDS.join(", "))));
+        if !Event::NAMES.contains(&kind.as_str()) {
+            return Err((
+                "kind",
+                format!("expected one of: {}", Event::NAMES.join(", ")),
+            ));
         }
         terms.push(format!("kind={kind}"));
     }

@@ -26,6 +26,7 @@ pub use certificates::Answer;
 pub use challenges::Challenges;
 pub use failure::Failure;
 pub use freezing::Switch;
+pub use host_reports::host_list;
 pub use hosts::Seen;
 pub(crate) use hosts::host_ca_key;
 pub use revocation_list::Lists;
@@ -114,7 +115,7 @@ pub struct Ca {
     /// Revocation lists made lately.
     pub lists: Lists,
     /// When each host was last heard of.
-    pub seen: Seen,
+    pub seen: Arc<Seen>,
     /// Ends long polls when the server stops.
     pub stopping: Stopping,
     /// The rest.

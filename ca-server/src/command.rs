@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod break_glass;
+pub mod hosts;
 pub mod init;
 pub mod place;
 pub mod policy;

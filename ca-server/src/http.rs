@@ -161,6 +161,7 @@ fn routes() -> Router<Arc<Edge>> {
         .route("/v1/history/{id}", get(requests::history))
         .route("/v1/hosts", get(hosts::list).post(hosts::enrol))
         .route("/v1/hosts/tokens", post(hosts::token))
+        .route("/v1/hosts/{id}/remove", post(hosts::remove))
         .route("/v1/hosts/current", get(hosts::settings))
         .route("/v1/hosts/current/certificate", post(hosts::renew))
         .route("/v1/hosts/current/reports", post(hosts::report))

@@ -13,14 +13,10 @@ use ca_core::event::{Event, Refused};
 use ca_core::krl::{Statement, StatementError};
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
-use ca_core::tlog::hash::Hash;
-use ca_core::tlog::leaf::Leaf;
 use ca_core::tlog::note::VerifierKey;
-use ca_core::tlog::receipt::{Receipt, ReceiptError};
-use ca_core::tlog::tree::Batch as Tree;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::recordable::{Either, Recordable};
+use crate::recordable::Recordable;
 use crate::state::State;
 use crate::store::{Record, Store, StoreError};
 
@@ -29,7 +25,10 @@ pub use key::LogKey;
 pub use news::News;
 pub use open::{OpenError, Opened, sign_checkpoint};
 pub use reading::Shown;
+pub use recorded::Recorded;
+
 pub(crate) use reading::check_opening;
+use recorded::{Committed, Place, Proof};
 
 mod edge;
 mod key;
@@ -37,6 +36,7 @@ mod load;
 mod news;
 mod open;
 mod reading;
+mod recorded;
 mod refusals;
 mod sequencer;
 #[cfg(test)]
@@ -103,112 +103,6 @@ pub enum CommitError<E> {
     /// The ledger stopped, because the store failed with an unknown outcome.
     #[error("the ledger has stopped")]
     Stopped,
-}
-
-/// Proof that a value was recorded, durably, before anybody could see this. Made only here.
-pub struct Recorded<T> {
-    value: T,
-    place: Place,
-}
-
-/// Where a record stands, and what shows it.
-#[derive(Clone)]
-struct Place {
-    index: u64,
-    time: Timestamp,
-    leaf: [u8; Leaf::LENGTH],
-    proof: Proof,
-}
-
-#[derive(Clone)]
-enum Proof {
-    /// From the batch just committed: computed when asked for.
-    Fresh(Arc<Committed>),
-    /// Read from the store.
-    Stored {
-        hashes: Vec<Hash>,
-        checkpoint: Arc<str>,
-    },
-}
-
-/// A durable batch and its checkpoint.
-struct Committed {
-    tree: Tree,
-    checkpoint: Arc<str>,
-}
-
-impl<T: fmt::Debug> fmt::Debug for Recorded<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Recorded({:?} at {})", self.value, self.place.index)
-    }
-}
-
-impl<T> Recorded<T> {
-    /// What was recorded.
-    #[must_use]
-    pub const fn get(&self) -> &T {
-        &self.value
-    }
-
-    /// What was recorded, without its proof.
-    #[must_use]
-    pub fn into_inner(self) -> T {
-        self.value
-    }
-
-    /// Index of the record.
-    #[must_use]
-    pub const fn index(&self) -> u64 {
-        self.place.index
-    }
-
-    /// Time of the record.
-    #[must_use]
-    pub const fn time(&self) -> Timestamp {
-        self.place.time
-    }
-
-    /// The inclusion proof under the checkpoint of this record's batch. `extra` is the leaf.
-    ///
-    /// # Errors
-    ///
-    /// [`ReceiptError`] never happens for records of this log; it is passed on, not hidden.
-    pub fn receipt(&self) -> Result<Receipt, ReceiptError> {
-        self.place.receipt()
-    }
-}
-
-impl<A, B> Recorded<Either<A, B>> {
-    /// The one of the two that was recorded.
-    #[must_use]
-    pub fn either(self) -> Either<Recorded<A>, Recorded<B>> {
-        let place = self.place;
-        match self.value {
-            Either::This(value) => Either::This(Recorded { value, place }),
-            Either::That(value) => Either::That(Recorded { value, place }),
-        }
-    }
-}
-
-impl Place {
-    fn receipt(&self) -> Result<Receipt, ReceiptError> {
-        let (hashes, checkpoint) = match &self.proof {
-            Proof::Fresh(committed) => {
-                let hashes = committed
-                    .tree
-                    .proof(self.index)
-                    .ok_or(ReceiptError::Malformed)?;
-                (hashes, &committed.checkpoint)
-            }
-            Proof::Stored { hashes, checkpoint } => (hashes.clone(), checkpoint),
-        };
-        Receipt::new(
-            Some(self.leaf.to_vec()),
-            self.index,
-            hashes,
-            checkpoint.to_string(),
-        )
-    }
 }
 
 /// What the log looks like from outside: replaced after each durable batch.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use ca_server::command::audit::AuditCommand;
 use ca_server::command::break_glass::BreakGlassCommand;
+use ca_server::command::hosts::HostsCommand;
 use ca_server::command::init::Init;
 use ca_server::command::place::{Place, UsageError, told_once};
 use ca_server::command::policy::{EXIT_USAGE, PolicyCommand, PolicySetting};
@@ -35,6 +36,7 @@ enum Verb {
     Audit(Box<AuditCommand>),
     BreakGlass(Box<BreakGlassCommand>),
     Dev(Dev),
+    Hosts(HostsCommand),
     Init(Init),
     Policy(Box<PolicyCommand>),
     Serve(Serve),
@@ -84,6 +86,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::BreakGlass(command) => command.run().map(|()| ExitCode::SUCCESS),
         Verb::Audit(command) => Ok(ExitCode::from(command.run()?)),
         Verb::Dev(dev) => ended(runtime()?.block_on(dev.run())?),
+        Verb::Hosts(command) => command.run().map(|()| ExitCode::SUCCESS),
         Verb::Init(init) => init.run().map(|()| ExitCode::SUCCESS),
         Verb::Policy(command) => run_policy(&command),
         Verb::Serve(serve) => ended(runtime()?.block_on(serve.run())?),

@@ -55,6 +55,10 @@ pub struct State {
     ends: BTreeSet<(Timestamp, Ending)>,
 }
 
+/// How long a certificate is remembered after its end: a host whose clock is behind must still find
+/// it in the revocation list.
+pub(crate) const LATE: std::time::Duration = std::time::Duration::from_secs(600);
+
 /// What ends at a known time and is then forgotten.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Ending {
@@ -179,7 +183,9 @@ impl State {
     /// Live certificates and open sessions, for metrics.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        (self.certificates.len(), self.sessions.len())
+        let live = self.certificates.values();
+        let live = live.filter(|certificate| self.time < certificate.valid_before);
+        (live.count(), self.sessions.len())
     }
 
     /// Folds in the next record. `time` never decreases along the log.
@@ -204,6 +210,7 @@ impl State {
                 for session in &revoked.sessions {
                     self.end_session(session);
                 }
+                self.requests.revoked(revoked, index, time);
                 self.revoke(&revoked.serials, index, time);
             }
             Event::FreezeLifted(lifted) => self.emergency.lifted(&lifted.target),
@@ -243,6 +250,7 @@ impl State {
         self.requests.activated(issued, index);
         self.emergency.certificate_issued(issued, index, time);
         let valid_before = Timestamp::from_unix_seconds(issued.valid_before);
+        let forgotten = valid_before.plus(LATE);
         let subject = issued.person.subject.clone();
         self.request_ids.insert(
             (subject, issued.request_id.clone()),
@@ -252,7 +260,7 @@ impl State {
             },
         );
         self.ends
-            .insert((valid_before, Ending::Certificate(issued.serial)));
+            .insert((forgotten, Ending::Certificate(issued.serial)));
         self.certificates.insert(
             issued.serial,
             Certificate {

@@ -93,10 +93,10 @@ impl Remembering {
         Some(&known.path)
     }
 
-    /// The file of the key to use when none is named: the newest one that is there.
-    fn usual(&self) -> Option<&Path> {
+    /// The key to use when none is named: the newest one whose file is there.
+    fn usual(&self) -> Option<&Remembered> {
         let there = self.keys.iter().rev().find(|known| known.path.exists());
-        there.or(self.keys.last()).map(|known| known.path.as_path())
+        there.or(self.keys.last())
     }
 }
 
@@ -107,20 +107,36 @@ impl Remembering {
 /// A [`Failure`] saying how to name one.
 pub(crate) fn find(config: &Config, named: Option<&str>) -> Result<PathBuf, Failure> {
     let known = Remembering::load(config)?;
-    let Some(named) = named else {
-        return known.usual().map(Path::to_path_buf).ok_or_else(|| {
-            Failure::usage("no break-glass key was enrolled from this machine")
+    let named = match (named, known.usual()) {
+        (Some(named), _) => named,
+        (None, Some(usual)) => usual.fingerprint.as_str(),
+        (None, None) => {
+            let what = "no break-glass key was enrolled from this machine";
+            return Err(Failure::usage(what)
                 .hint("name one that was enrolled elsewhere: --key PATH, or --key SHA256:… of a key in the agent")
-                .hint("for the next time, while the provider works: jit-ssh break-glass-key add PATH")
-        });
+                .hint("for the next time, while the provider works: jit-ssh break-glass-key add PATH"));
+        }
     };
     if !named.starts_with("SHA256:") {
-        return Ok(PathBuf::from(named));
+        return there(PathBuf::from(named));
     }
-    if let Some(path) = known.file_of(named) {
-        return Ok(path.to_path_buf());
+    match known.file_of(named) {
+        Some(path) if path.exists() => Ok(path.to_path_buf()),
+        _ => from_agent(config, named),
     }
-    from_agent(config, named)
+}
+
+/// `path`, if something is there: said before anybody is asked for a code or a touch.
+///
+/// # Errors
+///
+/// A [`Failure`] naming the file.
+pub(crate) fn there(path: PathBuf) -> Result<PathBuf, Failure> {
+    if path.exists() {
+        return Ok(path);
+    }
+    let what = format!("there is no key at {}", path.display());
+    Err(Failure::local(what).hint("name another one, or mount what it is on"))
 }
 
 /// A file with the public half of the agent's key `fingerprint`; `ssh-keygen` asks the agent then.
@@ -158,10 +174,6 @@ fn key_of_blob(blob: &[u8]) -> Option<SubjectKey> {
 ///
 /// A [`Failure`] (7): no such file, not signed, no `ssh-keygen`.
 pub(crate) async fn sign(path: &Path, text: &str) -> Result<Signed, Failure> {
-    if !path.exists() {
-        let what = format!("there is no key at {}", path.display());
-        return Err(Failure::local(what).hint("name another one: --key PATH"));
-    }
     let failed = |why: String| {
         Failure::local(format!(
             "ssh-keygen did not sign with {}: {why}",
@@ -279,8 +291,6 @@ mod tests {
     async fn what_is_no_key_is_named_with_exit_7() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("letter");
-        let missing = sign(&path, "x").await.unwrap_err();
-        assert!(missing.what.contains("there is no key at"));
         std::fs::write(&path, "dear CA").unwrap();
         let failure = sign(&path, "x").await.unwrap_err();
         assert_eq!(failure.exit.code(), 7);
@@ -307,11 +317,11 @@ mod tests {
         known.add(key("SHA256:b", &folder.path().join("gone")));
         known.save(&config).unwrap();
         assert_eq!(find(&config, None).unwrap(), there);
-        assert_eq!(
-            find(&config, Some("SHA256:b")).unwrap(),
-            folder.path().join("gone")
-        );
-        assert_eq!(find(&config, Some("/x/key")).unwrap(), Path::new("/x/key"));
+        assert_eq!(find(&config, Some("SHA256:a")).unwrap(), there);
+        assert_eq!(find(&config, there.to_str()).unwrap(), there);
+        for gone in ["SHA256:b", "SHA256:c", "/no/such/key"] {
+            assert!(find(&config, Some(gone)).is_err(), "{gone}");
+        }
         known.remove("SHA256:a");
         known.remove("SHA256:b");
         known.save(&config).unwrap();

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ca_core::agent::answer::Identity;
+use ca_core::certificate::key_id::{KeyId, Mark};
 use ca_core::certificate::untrusted::{UntrustedCertificate, read_untrusted, read_untrusted_blob};
 use ca_core::name::{Environment, Principal};
 use ca_core::time::Timestamp;
@@ -61,11 +62,20 @@ impl Grant {
         now >= self.end()
     }
 
-    /// Who it was issued to: the key id up to `@environment#serial`.
+    /// Who it was issued to: the key id up to `@environment#serial`, which a mark may follow.
     pub(crate) fn user(&self) -> &str {
         let tail = format!("@{}#{}", self.environment, self.certificate.serial);
         let key_id = &self.certificate.key_id;
-        key_id.strip_suffix(&tail).unwrap_or(key_id)
+        match key_id.rsplit_once(&tail) {
+            Some((user, rest)) if rest.is_empty() || rest.starts_with('+') => user,
+            _ => key_id,
+        }
+    }
+
+    /// Whether it was taken in an emergency.
+    pub(crate) fn is_break_glass(&self) -> bool {
+        let key_id = self.certificate.key_id.parse::<KeyId>();
+        key_id.is_ok_and(|key_id| key_id.mark == Mark::BreakGlass)
     }
 
     /// Whether it may be handed to the person of `hint`, or of the open `session` without a hint.

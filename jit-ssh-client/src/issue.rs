@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ca_core::agent::CertificateEntry;
 use ca_core::api::{AccessRequest, DiscoveredEnvironment, IssuedCertificate, RequestCertificate};
 use ca_core::certificate::draft::openssh_line;
+use ca_core::certificate::key_id::Mark;
 use ca_core::certificate::subject_key::SubjectKey;
 use ca_core::certificate::verify::VerifiedCertificate;
 use ca_core::name::Principal;
@@ -121,6 +122,10 @@ pub(crate) async fn issue(
         principals: &wish.principals,
         duration: wish.duration,
         subject_key: &subject_key,
+        mark: match wish.ground {
+            Ground::BreakGlass => Mark::BreakGlass,
+            Ground::Policy | Ground::Request(_) => Mark::Ordinary,
+        },
     };
     let certificate = verify(&answer, &asked, clock::now())?;
     install(ca, &caller.pins, &answer, &certificate, (keeper, &key))?;

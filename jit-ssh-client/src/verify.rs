@@ -39,6 +39,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) duration: Option<Duration>,
     /// Our key.
     pub(crate) subject_key: &'a SubjectKey,
+    /// Whether it is an emergency: certificate and log must both say so, or neither.
+    pub(crate) mark: Mark,
 }
 
 /// Why an answer is not used.
@@ -53,6 +55,9 @@ pub(crate) enum DistrustError {
     /// What the answer says about the certificate is not what the certificate says.
     #[error("the answer describes another certificate than it carries ({0})")]
     Description(&'static str),
+    /// An emergency passed off as ordinary, or the other way round.
+    #[error("it is not marked as what was asked for (emergency or ordinary access)")]
+    Mark,
     /// Other login names than asked for.
     #[error("it is for other login names than asked for")]
     Principals,
@@ -122,7 +127,10 @@ pub(crate) fn verify(
         server,
     )?;
     described(answer, &certificate)?;
-    in_the_log(answer, asked.log, &certificate)?;
+    if certificate.key_id().mark != asked.mark {
+        return Err(DistrustError::Mark);
+    }
+    in_the_log(answer, asked, &certificate)?;
     Ok(certificate)
 }
 
@@ -168,9 +176,14 @@ fn described(
 /// Whether the receipt shows this certificate's record in the pinned log, where its serial says.
 fn in_the_log(
     answer: &IssuedCertificate,
-    log: &DiscoveredLog,
+    asked: &Asked<'_>,
     certificate: &VerifiedCertificate,
 ) -> Result<(), DistrustError> {
+    let log = asked.log;
+    let kind = match asked.mark {
+        Mark::BreakGlass => Kind::BreakGlass,
+        Mark::Ordinary => Kind::UserCertificate,
+    };
     let key: VerifierKey = log
         .verifier_key
         .parse()

@@ -189,6 +189,14 @@ pub enum SessionEvent {
     NotEnded,
 }
 
+/// `POST /v1/hosts/{host}/remove`: an administrator takes a host's credential away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveHost {
+    /// Why; not empty.
+    pub reason: String,
+}
+
 /// `GET /v1/hosts`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hosts {

@@ -6,6 +6,41 @@ use crate::name::{Environment, Principal, UserName};
 use crate::tlog::leaf::Kind;
 
 impl Event {
+    /// Every name that [`Event::name`] gives, in alphabetical order.
+    pub const NAMES: [&str; 31] = [
+        "audit-read",
+        "break-glass-imported",
+        "break-glass-key-added",
+        "break-glass-key-removed",
+        "break-glass-session-opened",
+        "ca-key-added",
+        "certificate-issued",
+        "certificates-revoked",
+        "freeze-lifted",
+        "frozen",
+        "host-acknowledged",
+        "host-certificate-issued",
+        "host-enrolled",
+        "host-removed",
+        "join-token-issued",
+        "log-created",
+        "policy-loaded",
+        "refusals-summarised",
+        "refused",
+        "request-approved",
+        "request-denied",
+        "request-expired",
+        "request-opened",
+        "request-withdrawn",
+        "review-closed",
+        "session-closed",
+        "session-opened",
+        "ssh-session-reported",
+        "ticket-issued",
+        "totp-confirmed",
+        "totp-offered",
+    ];
+
     /// The kind byte of its leaf.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -260,6 +260,9 @@ pub struct CertificatesRevoked {
     /// Sessions at the CA that end with it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub sessions: Vec<Digest>,
+    /// Open access requests that are closed with it, by their numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub requests: Vec<u64>,
     /// In words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,

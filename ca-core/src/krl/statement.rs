@@ -24,7 +24,8 @@ pub struct Statement {
     pub origin: KeyName,
     /// Whose hosts it is for.
     pub environment: Environment,
-    /// Serial number of the record that last changed it, 0 before the first: never decreases.
+    /// Serial number of the record that last changed it; before the first one, that of record 0 of
+    /// the log: never decreases, not even when a log is started anew.
     pub version: u64,
     /// When this list was made. A list of the same version may hold less, never more, than one made
     /// earlier: certificates that are over are dropped.

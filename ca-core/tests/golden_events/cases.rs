@@ -54,6 +54,7 @@ fn every_type_of_event_has_an_example_and_every_file_is_one() {
     let examples = examples();
     let types: BTreeSet<&str> = examples.iter().map(|(_, event)| event.name()).collect();
     assert_eq!(types.len(), EVENT_TYPES);
+    assert!(types.iter().copied().eq(Event::NAMES));
     let files: BTreeSet<String> = std::fs::read_dir(golden(""))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

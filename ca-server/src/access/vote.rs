@@ -16,6 +16,9 @@ use crate::policy::{
 };
 use crate::state::{AccessRequest, State, Vote};
 
+/// Most approvals of one request: each is judged again whenever the request is.
+const VOTES_MAX: usize = 16;
+
 /// Shortest window that an approver may allow, seconds.
 const DURATION_SECONDS_MIN: u64 = 60;
 
@@ -89,6 +92,10 @@ pub fn approve(
     let voted = |vote: &Vote| vote.by.subject == actor.person().subject;
     if request.votes.iter().any(voted) {
         return Err(NotDecided::Already);
+    }
+    if request.votes.len() >= VOTES_MAX {
+        let many = format!("has {VOTES_MAX} approvals already; no more are taken");
+        return Err(NotDecided::Closed(many));
     }
     let duration_seconds = agreed(request.asked.duration_seconds, duration_seconds)?;
     let vote = Vote {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ca_core::api::Hosts;
 use ca_core::event::BreakGlassImported;
 use ca_core::tlog::hash::Hash;
 use reqwest::{Method, StatusCode};
@@ -88,6 +89,19 @@ impl AdminStore {
         };
         let head: HeadText = self.json(Method::GET, "/head", None).map_err(failed)?;
         Ok(head.checkpoint)
+    }
+
+    /// Every host, as the running server knows it.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Failed`].
+    pub fn hosts(&self) -> Result<Hosts, AdminError> {
+        let failed = |error: StoreError| AdminError::Failed {
+            path: self.path.clone(),
+            error: error.to_string(),
+        };
+        self.json(Method::GET, "/hosts", None).map_err(failed)
     }
 
     /// Adds the record of a certificate that was signed offline.

@@ -2,6 +2,8 @@
 
 mod log;
 
+use std::sync::Arc;
+
 use std::path::Path;
 
 use base64::Engine as _;
@@ -266,8 +268,11 @@ async fn a_running_server_answers_as_its_stopped_store_does() {
     let folder = tempfile::tempdir().unwrap();
     let running = running_log(folder.path()).await;
     let socket = folder.path().join("admin.sock");
-    let admin = crate::admin::listen(&running.ledger, &running.store, &socket).unwrap();
-    assert!(crate::admin::listen(&running.ledger, &running.store, &socket).is_err());
+    let admin =
+        crate::admin::listen(&running.ledger, &running.store, &Arc::default(), &socket).unwrap();
+    assert!(
+        crate::admin::listen(&running.ledger, &running.store, &Arc::default(), &socket).is_err()
+    );
     let query = AuditQuery {
         person: Some("alice".to_owned()),
         account: Some("prod/root".to_owned()),

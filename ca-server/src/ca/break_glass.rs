@@ -339,9 +339,9 @@ fn decide(
     (parsed, nonce): (Parsed<'_>, [u8; 32]),
 ) -> Result<Prepared, Refusal<NotRecorded>> {
     let source = parsed.wish.source;
-    answered(state, turn, actor, &parsed)?;
     let rules = &parsed.signing.rules;
     not_frozen(state, actor, rules, source)?;
+    answered(state, turn, actor, &parsed)?;
     let on_call = ca.settings.on_call.has(actor);
     let unreviewed = state.unreviewed(actor.person());
     let wish = parsed.wish.clone();

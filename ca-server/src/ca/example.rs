@@ -75,7 +75,7 @@ impl Example {
             environments: environments.into(),
             challenges: Challenges::default(),
             lists: Lists::default(),
-            seen: Seen::default(),
+            seen: Arc::default(),
             stopping: Stopping::default(),
             settings: Settings {
                 session: Duration::from_secs(36_000),

@@ -10,6 +10,7 @@ use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 
 use super::certificates::reason;
+use super::hosts::Seen;
 use super::{Ca, Caller, Failure, ignore_refusal, refused};
 use crate::access;
 use crate::authn::session::actor;
@@ -184,7 +185,7 @@ impl Ca {
                 facts: access::facts(&actor, caller.source, on_call, now),
             };
             match policy::ask(&policies, &question) {
-                Decision::Permit { .. } => Ok(ca.host_list(state, now)),
+                Decision::Permit { .. } => Ok(host_list(state, &ca.seen, now)),
                 Decision::Deny(denial) => Err(Some((actor.person().clone(), denial))),
             }
         };
@@ -202,28 +203,28 @@ impl Ca {
             }
         }
     }
+}
 
-    /// What the state and the polls know of each host.
-    #[must_use]
-    pub fn host_list(&self, state: &State, now: Timestamp) -> api::Hosts {
-        let shown = |(number, host): (u64, &crate::state::Host)| api::HostStatus {
-            host: number,
-            environment: host.environment.clone(),
-            names: host.names.clone(),
-            krl_version: host.acknowledged,
-            krl_version_newest: state.krl_version(&host.environment).version,
-            acknowledged_after_milliseconds: host
-                .acknowledged_after
-                .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-            last_seen: self.seen.last(number),
-            ssh_sessions: u64::try_from(host.ssh_sessions.len()).unwrap_or(u64::MAX),
-            certificate_valid_before: host.certificate_valid_before,
-        };
-        let mut hosts: Vec<api::HostStatus> = state.hosts().map(shown).collect();
-        hosts.sort_by(|a, b| (&a.environment, &a.names).cmp(&(&b.environment, &b.names)));
-        api::Hosts {
-            hosts,
-            server_time: now,
-        }
+/// What the state and the polls know of each host.
+#[must_use]
+pub fn host_list(state: &State, seen: &Seen, now: Timestamp) -> api::Hosts {
+    let shown = |(number, host): (u64, &crate::state::Host)| api::HostStatus {
+        host: number,
+        environment: host.environment.clone(),
+        names: host.names.clone(),
+        krl_version: host.acknowledged,
+        krl_version_newest: state.krl_version(&host.environment).version,
+        acknowledged_after_milliseconds: host
+            .acknowledged_after
+            .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+        last_seen: seen.last(number),
+        ssh_sessions: u64::try_from(host.ssh_sessions.len()).unwrap_or(u64::MAX),
+        certificate_valid_before: host.certificate_valid_before,
+    };
+    let mut hosts: Vec<api::HostStatus> = state.hosts().map(shown).collect();
+    hosts.sort_by(|a, b| (&a.environment, &a.names).cmp(&(&b.environment, &b.names)));
+    api::Hosts {
+        hosts,
+        server_time: now,
     }
 }

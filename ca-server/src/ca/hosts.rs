@@ -7,23 +7,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ca_core::api::{
-    self, EnrolHost, HOST_ENROLMENT_NAMESPACE, HostSettings, IssueJoinToken, JoinToken,
+    self, EnrolHost, HOST_ENROLMENT_NAMESPACE, HostSettings, IssueJoinToken, JoinToken, RemoveHost,
 };
 use ca_core::certificate::host::HostNames;
 use ca_core::certificate::subject_key::SubjectKey;
 use ca_core::digest::Digest;
-use ca_core::event::{Attempt, Event, HostEnrolled, JoinTokenIssued};
+use ca_core::event::{Attempt, Event, HostEnrolled, HostRemoved, JoinTokenIssued};
 use ca_core::name::{Environment, HostName};
 use ca_core::time::Timestamp;
 
 use super::audit::permitted;
 use super::login::{random, random_token};
+use super::text::written;
 use super::{Ca, Caller, Failure, Signing, actor_or_refuse, refused};
-use crate::access;
+use crate::access::{self, OnCall};
+use crate::authn::session::Actor;
 use crate::authn::sshsig;
 use crate::issuance::host::{self, PreparedHost};
 use crate::ledger::{Recorded, Refusal, Turn};
-use crate::policy::{Action, On, Question};
+use crate::policy::{Action, On, PolicySet, Question};
 use crate::state::{Host, State};
 
 /// How long a join token is good.
@@ -71,14 +73,7 @@ impl Ca {
         let policies = self.policies.current();
         let on_call = Arc::clone(&self.settings.on_call);
         let issued = self.ledger.commit(move |state, turn| {
-            let actor = actor_or_refuse(state, turn, caller, Attempt::Host)?;
-            let question = Question {
-                who: access::who(&actor),
-                action: Action::Administer,
-                on: On::Authority,
-                facts: access::facts(&actor, caller.source, on_call.has(&actor), turn.now()),
-            };
-            permitted(&policies, &question, (Attempt::Host, &actor, caller))?;
+            let actor = administrator((state, turn), caller, &policies, &on_call)?;
             Ok::<_, Refusal<Failure>>(Event::JoinTokenIssued(JoinTokenIssued {
                 by: Some(actor.person().clone()),
                 environment,
@@ -93,6 +88,40 @@ impl Ca {
             token: token.to_string(),
             expires_at,
         })
+    }
+
+    /// Takes a host's credential away. Its sshd goes on with what it has.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Denied`] unless policy lets the caller `administer`.
+    pub async fn remove_host(
+        &self,
+        caller: Caller,
+        (host, body): (u64, RemoveHost),
+    ) -> Result<(), Failure> {
+        let reason = written("reason", &body.reason)?;
+        let policies = self.policies.current();
+        let on_call = Arc::clone(&self.settings.on_call);
+        let removed = self.ledger.commit(move |state, turn| {
+            let actor = administrator((state, turn), caller, &policies, &on_call)?;
+            let Some(found) = state.host(host) else {
+                let why = Failure::NotFound("host");
+                let mut record = refused(Attempt::Host, "not-found", &why, caller.source);
+                record.person = Some(actor.person().clone());
+                let record = Some(Box::new(record));
+                return Err(Refusal { why, record });
+            };
+            Ok(Event::HostRemoved(HostRemoved {
+                host,
+                by: actor.person().clone(),
+                environment: found.environment.clone(),
+                reason,
+                source: caller.source,
+            }))
+        });
+        removed.await.map_err(Failure::from)?;
+        Ok(())
     }
 
     /// A host joins with its token and proves that it holds its host key. Hosts of the environment
@@ -246,6 +275,24 @@ impl Ca {
             valid_before: Timestamp::from_unix_seconds(issued.valid_before),
         })
     }
+}
+
+/// Who calls, if policy lets them `administer`.
+fn administrator(
+    (state, turn): (&State, Turn),
+    caller: Caller,
+    policies: &PolicySet,
+    on_call: &OnCall,
+) -> Result<Actor, Refusal<Failure>> {
+    let actor = actor_or_refuse(state, turn, caller, Attempt::Host)?;
+    let question = Question {
+        who: access::who(&actor),
+        action: Action::Administer,
+        on: On::Authority,
+        facts: access::facts(&actor, caller.source, on_call.has(&actor), turn.now()),
+    };
+    permitted(policies, &question, (Attempt::Host, &actor, caller))?;
+    Ok(actor)
 }
 
 /// The host CA key of an environment, if it has one.

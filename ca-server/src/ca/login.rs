@@ -12,6 +12,7 @@ use ca_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::factor::{accept, refuse};
+use super::requests::JUDGED_MAX;
 use super::{Ca, Caller, Failure, actor_or_refuse, refused};
 use crate::authn::Identity;
 use crate::authn::session::actor;
@@ -112,13 +113,11 @@ impl Ca {
         self: Arc<Self>,
         caller: Caller,
     ) -> Result<api::SessionStatus, Failure> {
-        let (ca, policies) = (Arc::clone(&self), self.policies.current());
         let look = move |state: &State, now: Timestamp| {
-            let session = state.session(&caller.session, now)?;
             let actor = actor(state, caller.session, now).ok()?;
-            let (requests, to_approve) = ca.concerning((state, &actor), &policies, (caller, now));
+            let session = state.session(&caller.session, now)?.clone();
             let live = state.live_of(&session.person.subject, now);
-            let certificates = live
+            let certificates: Vec<api::LiveCertificate> = live
                 .map(|(serial, certificate)| api::LiveCertificate {
                     serial,
                     environment: certificate.environment.clone(),
@@ -126,22 +125,33 @@ impl Ca {
                     valid_before: certificate.valid_before,
                 })
                 .collect();
-            Some(api::SessionStatus {
-                user: session.person.user.clone(),
-                expires_at: session.expires,
-                second_factor_at: session.opened,
-                certificates,
-                requests,
-                to_approve,
-                reviews: ca.reviews_seen(state, &actor, &policies, (caller, now)),
-                break_glass: session.break_glass,
-                server_time: now,
-            })
+            let open = state.access_requests().rev();
+            let open = open.filter(|request| request.is_open(now)).take(JUDGED_MAX);
+            Some((actor, session, certificates, state.excerpt(open), now))
         };
-        self.ledger
-            .read(look)
-            .await?
-            .ok_or(Failure::SessionRequired)
+        let seen = self.ledger.read(look).await?;
+        let (actor, session, certificates, state, now) = seen.ok_or(Failure::SessionRequired)?;
+        let policies = self.policies.current();
+        let judged = tokio::task::spawn_blocking(move || {
+            let (requests, to_approve) =
+                self.concerning((&state, &actor), &policies, (caller, now));
+            let reviews = self.reviews_seen(&state, &actor, &policies, (caller, now));
+            (requests, to_approve, reviews)
+        });
+        let judged = judged.await;
+        let (requests, to_approve, reviews) =
+            judged.map_err(|error| Failure::Internal(error.to_string()))?;
+        Ok(api::SessionStatus {
+            user: session.person.user,
+            expires_at: session.expires,
+            second_factor_at: session.opened,
+            certificates,
+            requests,
+            to_approve,
+            reviews,
+            break_glass: session.break_glass,
+            server_time: now,
+        })
     }
 
     /// Who the ID token says this is, or a recorded refusal with one face.

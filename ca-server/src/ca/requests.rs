@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use ca_core::api::{
-    self, ApprovalGiven, Approve, DenialGiven, DenyRequest, RequestStatus, RequestsShown,
-};
+use ca_core::api::{self, Approve, DenyRequest, RequestStatus, RequestsShown};
 use ca_core::event::{Attempt, Event, RequestExpired, RequestWithdrawn};
 use ca_core::time::Timestamp;
 
@@ -17,20 +15,16 @@ use crate::access::vote;
 use crate::authn::session::{Actor, actor};
 use crate::ledger::{CommitError, Refusal, Turn};
 use crate::policy::{Denial, PolicySet};
-use crate::state::{AccessRequest, Outcome, State};
+use crate::state::{AccessRequest, State};
+
+use view::Viewer;
+
+mod view;
 
 /// Most requests in one answer.
 const LISTED_MAX: usize = 200;
-
-/// Who looks at a request, by which policies.
-struct Viewer<'a> {
-    ca: &'a Ca,
-    policies: &'a PolicySet,
-    state: &'a State,
-    actor: &'a Actor,
-    caller: Caller,
-    now: Timestamp,
-}
+/// Most requests that one call asks policy about.
+pub(super) const JUDGED_MAX: usize = 1000;
 
 impl Ca {
     /// What decisions in the environment of `request` are made by; none if it is configured no more.
@@ -57,7 +51,8 @@ impl Ca {
         caller: Caller,
         show: RequestsShown,
     ) -> Result<Vec<api::AccessRequest>, Failure> {
-        self.look(caller, move |viewer| {
+        let wanted = |_: &AccessRequest| true;
+        self.look(caller, wanted, move |viewer| {
             let all = viewer.state.access_requests().rev();
             let seen = all.filter_map(|request| viewer.view(request));
             let wanted = seen.filter(|view| match show {
@@ -115,7 +110,8 @@ impl Ca {
                 let request = viewer.state.access_request(index);
                 request.and_then(|request| viewer.view(request))
             };
-            let seen = Arc::clone(&self).look(caller, look).await?;
+            let wanted = move |request: &AccessRequest| request.index == index;
+            let seen = Arc::clone(&self).look(caller, wanted, look).await?;
             let seen = seen.ok_or(Failure::NotFound("access request"))?;
             let open = matches!(
                 seen.status,
@@ -129,26 +125,38 @@ impl Ca {
         }
     }
 
-    /// Looks at the newest state with the eyes of the caller.
+    /// Looks at the wanted requests with the eyes of the caller. Policy is asked about each on a
+    /// thread of its own, not while everybody waits for the ledger.
     async fn look<T: Send + 'static>(
         self: Arc<Self>,
         caller: Caller,
+        wanted: impl Fn(&AccessRequest) -> bool + Send + 'static,
         look: impl FnOnce(&Viewer<'_>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
         let policies = self.policies.current();
-        let ledger = self.ledger.clone();
         let seen = move |state: &State, now: Timestamp| {
             let actor = actor(state, caller.session, now).ok()?;
-            Some(look(&Viewer {
+            // The newest ones: what is not listed anyway need not be judged.
+            let all = state
+                .access_requests()
+                .rev()
+                .filter(|request| wanted(request));
+            Some((actor, state.excerpt(all.take(JUDGED_MAX)), now))
+        };
+        let seen = self.ledger.read(seen).await?;
+        let (actor, state, now) = seen.ok_or(Failure::SessionRequired)?;
+        let looked = move || {
+            look(&Viewer {
                 ca: &self,
                 policies: &policies,
-                state,
+                state: &state,
                 actor: &actor,
                 caller,
                 now,
-            }))
+            })
         };
-        ledger.read(seen).await?.ok_or(Failure::SessionRequired)
+        let looked = tokio::task::spawn_blocking(looked).await;
+        looked.map_err(|error| Failure::Internal(error.to_string()))
     }
 
     /// Says yes to exactly what the caller saw. Saying it again changes nothing.
@@ -342,90 +350,5 @@ fn denied(denial: &Denial) -> Failure {
     Failure::Denied {
         reasons: denial.reasons.iter().map(reason).collect(),
         hints: Vec::new(),
-    }
-}
-
-impl Viewer<'_> {
-    /// The request as the viewer may see it: their own, and those they may decide.
-    fn view(&self, request: &AccessRequest) -> Option<api::AccessRequest> {
-        let book = self.ca.book(&request.asked.environment, self.policies)?;
-        let at = (self.caller.source, self.now);
-        let mine = request.person.subject == self.actor.person().subject;
-        let may_decide = vote::may_decide(self.actor, request, book, at).is_ok();
-        (mine || may_decide).then(|| self.shown(request, book, (mine, may_decide)))
-    }
-
-    fn shown(
-        &self,
-        request: &AccessRequest,
-        book: Rulebook<'_>,
-        (mine, may_decide): (bool, bool),
-    ) -> api::AccessRequest {
-        let votes = vote::counting(self.state, request, book, self.now);
-        let open = request.is_open(self.now);
-        // Asked again: a vote may count no more.
-        let (needs, missing) = if open && votes.len() != request.votes.len() {
-            let missing = vote::still_missing(request, &votes, self.policies, self.now);
-            (
-                missing.sentence,
-                u32::try_from(missing.count).unwrap_or(u32::MAX),
-            )
-        } else {
-            (request.needs.clone(), request.approvals_missing)
-        };
-        api::AccessRequest {
-            id: request.index,
-            revision: request.revision,
-            status: status(request, &needs, open),
-            user: request.person.user.clone(),
-            environment: request.asked.environment.clone(),
-            principals: request.asked.principals.clone(),
-            duration_seconds: vote::window(request, &votes).as_secs(),
-            not_before: request.not_before,
-            reason: request.asked.reason.clone(),
-            ticket: request.asked.ticket.clone(),
-            digest: request.digest,
-            opened_at: request.opened,
-            expires_at: request.expires,
-            needs,
-            approvals_missing: missing,
-            approvals: votes
-                .iter()
-                .map(|vote| ApprovalGiven {
-                    user: vote.by.user.clone(),
-                    at: vote.at,
-                })
-                .collect(),
-            denied: denial(request),
-            serial: match request.outcome {
-                Some(Outcome::Activated(serial)) => Some(serial),
-                _ => None,
-            },
-            mine,
-            may_decide: may_decide && open,
-        }
-    }
-}
-
-fn status(request: &AccessRequest, needs: &str, open: bool) -> RequestStatus {
-    match &request.outcome {
-        Some(Outcome::Activated(_)) => RequestStatus::Activated,
-        Some(Outcome::Denied { .. }) => RequestStatus::Denied,
-        Some(Outcome::Withdrawn) => RequestStatus::Withdrawn,
-        Some(Outcome::Expired) => RequestStatus::Expired,
-        None if !open => RequestStatus::Expired,
-        None if needs.is_empty() => RequestStatus::Approved,
-        None => RequestStatus::Waiting,
-    }
-}
-
-fn denial(request: &AccessRequest) -> Option<DenialGiven> {
-    match &request.outcome {
-        Some(Outcome::Denied { by, at, reason }) => Some(DenialGiven {
-            user: by.user.clone(),
-            at: *at,
-            reason: reason.clone(),
-        }),
-        _ => None,
     }
 }

@@ -23,14 +23,15 @@ impl Ca {
     ///
     /// [`Failure::SessionRequired`] above all.
     pub async fn reviews(self: Arc<Self>, caller: Caller) -> Result<api::Reviews, Failure> {
-        let (ca, policies) = (Arc::clone(&self), self.policies.current());
         let look = move |state: &State, now: Timestamp| {
             let actor = actor(state, caller.session, now).ok()?;
-            let reviews = ca.reviews_seen(state, &actor, &policies, (caller, now));
-            Some(api::Reviews { reviews })
+            Some((actor, state.excerpt(std::iter::empty()), now))
         };
         let seen = self.ledger.read(look).await?;
-        seen.ok_or(Failure::SessionRequired)
+        let (actor, state, now) = seen.ok_or(Failure::SessionRequired)?;
+        let policies = self.policies.current();
+        let reviews = self.reviews_seen(&state, &actor, &policies, (caller, now));
+        Ok(api::Reviews { reviews })
     }
 
     pub(super) fn reviews_seen(

@@ -36,6 +36,7 @@ struct Found {
     serials: Vec<u64>,
     environments: BTreeSet<Environment>,
     sessions: Vec<Digest>,
+    requests: Vec<u64>,
 }
 
 impl Ca {
@@ -56,7 +57,9 @@ impl Ca {
             let cause = ca
                 .cause(&actor, &found, &policies, (caller, turn))
                 .map_err(some)?;
-            if found.serials.is_empty() && found.sessions.is_empty() {
+            let nothing =
+                found.serials.is_empty() && found.sessions.is_empty() && found.requests.is_empty();
+            if nothing {
                 return Err(Refusal {
                     why: None,
                     record: None,
@@ -68,6 +71,7 @@ impl Ca {
                 serials: found.serials,
                 cause,
                 sessions: found.sessions,
+                requests: found.requests,
                 reason,
                 source: caller.source,
             }))
@@ -191,9 +195,12 @@ fn find(state: &State, turn: Turn, actor: &Actor, target: &Target) -> Result<Fou
             let sessions = state.sessions(now);
             let sessions = sessions.filter(|(_, session)| session.person.subject == person.subject);
             let sessions = sessions.map(|(digest, _)| *digest).collect();
+            let open = state.open_requests_of(&person.subject, now);
+            let requests = open.map(|request| request.number).collect();
             let live = state.live_of(&person.subject, now);
             Ok(Found {
                 sessions,
+                requests,
                 ..found(state, person.clone(), live)
             })
         }
@@ -221,6 +228,7 @@ fn found<'a>(
         serials: Vec::new(),
         environments: BTreeSet::new(),
         sessions: Vec::new(),
+        requests: Vec::new(),
     };
     for (serial, certificate) in certificates {
         found.environments.insert(certificate.environment.clone());

@@ -84,7 +84,7 @@ pub async fn run(
     };
     let sweep = tokio::spawn(expire_requests(Arc::downgrade(&ca)));
     let watch = watch_policies(&ca)?;
-    let admin = admin::listen(&ca.ledger, &ca.store, &config.admin_socket)?;
+    let admin = admin::listen(&ca.ledger, &ca.store, &ca.seen, &config.admin_socket)?;
     let router = http::router(Arc::clone(&ca), settings(config));
     let limits = ListenLimits {
         unlimited_from: config.trusted_proxies.clone(),

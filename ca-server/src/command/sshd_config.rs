@@ -39,8 +39,9 @@ impl SshdConfig {
                 "environment": name, "ca_public_key": public_key, "sshd_config": LINES,
                 "warning": WARNING.join(" "),
             });
-            if let Some(key) = offline {
-                document["break_glass_public_key"] = key.to_string().into();
+            if let (Some(key), Some(fields)) = (offline, document.as_object_mut()) {
+                let name = "break_glass_public_key".to_owned();
+                fields.insert(name, key.to_string().into());
             }
             println!("{document}");
             return Ok(());

@@ -9,14 +9,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ca_core::api::{
     EnrolHost, HostCertificate, HostEnrolled, HostReport, HostSettings, Hosts, IssueJoinToken,
-    JoinToken, ReportTaken,
+    JoinToken, RemoveHost, ReportTaken,
 };
 
 use super::apart::apart;
 use super::bearer::Bearer;
 use super::document::{Document, Parameters};
 use super::problem::Fault;
-use super::requests::Poll;
+use super::requests::{Poll, number};
 use super::{Shared, Source};
 use crate::ca::Wait;
 
@@ -38,6 +38,17 @@ pub(super) async fn enrol(
     let ca = Arc::clone(&edge.ca);
     let enrolled = apart(async move { ca.enrol_host(body, source.0).await });
     Ok((StatusCode::CREATED, Json(enrolled.await?)))
+}
+
+pub(super) async fn remove(
+    State(edge): Shared,
+    Bearer(caller): Bearer,
+    Path(id): Path<String>,
+    Document(body): Document<RemoveHost>,
+) -> Result<StatusCode, Fault> {
+    let (ca, id) = (Arc::clone(&edge.ca), number(&id)?);
+    apart(async move { ca.remove_host(caller, (id, body)).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn list(

@@ -3,10 +3,12 @@
 use ca_core::digest::Digest;
 use ca_core::event::{FreezeTarget, Person};
 use ca_core::name::{Environment, Subject};
+use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 
 use super::{
-    AccessRequest, BreakGlassKey, Freeze, Host, JoinToken, Known, KrlVersion, Review, State,
+    AccessRequest, BreakGlassKey, Emergency, Freeze, Host, JoinToken, Known, KrlVersion, LATE,
+    Review, State,
 };
 
 impl State {
@@ -36,16 +38,48 @@ impl State {
         self.requests.open_of(subject, now)
     }
 
+    /// A state with nothing but the wanted requests, the people who approved them, freezes and
+    /// reviews: to look at without keeping the ledger from its work.
+    #[must_use]
+    pub fn excerpt<'a>(&'a self, wanted: impl Iterator<Item = &'a AccessRequest>) -> Self {
+        let requests: Vec<&AccessRequest> = wanted.collect();
+        let voters = requests.iter().flat_map(|request| &request.votes);
+        let subjects = voters.map(|vote| &vote.by.subject);
+        let people = subjects.filter_map(|subject| {
+            let known = self.emergency.people.get(subject)?;
+            Some((subject.clone(), known.clone()))
+        });
+        let emergency = Emergency {
+            people: people.collect(),
+            reviews: self.emergency.reviews.clone(),
+            freezes: self.emergency.freezes.clone(),
+            ..Emergency::default()
+        };
+        Self {
+            epoch: self.epoch,
+            size: self.size,
+            time: self.time,
+            requests: requests.into_iter().cloned().collect(),
+            emergency,
+            ..Self::default()
+        }
+    }
+
     /// Log index of the newest change to any access request.
     #[must_use]
     pub const fn requests_changed(&self) -> u64 {
         self.requests.changed()
     }
 
-    /// The newest revocation list of `environment`.
+    /// The newest revocation list of `environment`. Before the first revocation its version is the
+    /// number that record 0 of this log would have: above all versions of logs before.
     #[must_use]
     pub fn krl_version(&self, environment: &Environment) -> KrlVersion {
-        self.krl.get(environment).copied().unwrap_or_default()
+        let first = KrlVersion {
+            version: Serial::new(self.epoch, 1).map_or(0, |serial| serial.get() - 1),
+            changed: Timestamp::default(),
+        };
+        self.krl.get(environment).copied().unwrap_or(first)
     }
 
     /// The newest revocation list of each environment that ever had one.
@@ -53,15 +87,17 @@ impl State {
         self.krl.iter().map(|(name, version)| (name, *version))
     }
 
-    /// Revoked serials of `environment` whose certificates are not over at `now`, ascending.
+    /// Revoked serials of `environment` whose certificates are not over at `now`, also by clocks
+    /// that are a little behind; ascending.
     pub fn revoked_in<'a>(
         &'a self,
         environment: &'a Environment,
         now: Timestamp,
     ) -> impl Iterator<Item = u64> + 'a {
         self.revoked.keys().copied().filter(move |serial| {
-            self.certificate(*serial, now)
-                .is_some_and(|certificate| certificate.environment == *environment)
+            let certificate = self.certificates.get(serial);
+            let certificate = certificate.filter(|found| found.environment == *environment);
+            certificate.is_some_and(|found| now < found.valid_before.plus(LATE))
         })
     }
 

@@ -25,6 +25,8 @@ pub struct Host {
     pub environment: Environment,
     /// Its names.
     pub names: Vec<HostName>,
+    /// When it joined.
+    pub joined: Timestamp,
     /// Its host key, OpenSSH one-line text.
     pub public_key: String,
     /// SHA-256 of its credential.
@@ -131,7 +133,7 @@ impl Hosts {
             .collect()
     }
 
-    pub(super) fn enrolled(&mut self, enrolled: &HostEnrolled) {
+    pub(super) fn enrolled(&mut self, enrolled: &HostEnrolled, joined: Timestamp) {
         self.by_credential
             .insert(enrolled.credential, enrolled.host);
         self.by_index.insert(
@@ -139,6 +141,7 @@ impl Hosts {
             Host {
                 environment: enrolled.environment.clone(),
                 names: enrolled.names.clone(),
+                joined,
                 public_key: enrolled.public_key.clone(),
                 credential: enrolled.credential,
                 acknowledged: None,
@@ -175,6 +178,8 @@ impl Hosts {
     ) {
         if let Some(host) = self.by_index.get_mut(&acknowledged.host) {
             host.acknowledged = Some(acknowledged.krl_version);
+            // A version from before it joined says nothing about how fast it follows.
+            let changed = changed.filter(|changed| *changed >= host.joined);
             host.acknowledged_after = changed.map(|changed| time.since(changed));
         }
     }
@@ -240,7 +245,7 @@ impl State {
                 for host in self.hosts.replaced_by(enrolled) {
                     self.host_removed(host);
                 }
-                self.hosts.enrolled(enrolled);
+                self.hosts.enrolled(enrolled, time);
             }
             Event::HostRemoved(removed) => self.host_removed(removed.host),
             Event::JoinTokenIssued(issued) => {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ca_core::digest::Digest;
 use ca_core::event::{
-    Asked, CertificateIssued, Person, RequestApproved, RequestDenied, RequestExpired,
-    RequestOpened, RequestWithdrawn,
+    Asked, CertificateIssued, CertificatesRevoked, Person, RequestApproved, RequestDenied,
+    RequestExpired, RequestOpened, RequestWithdrawn,
 };
 use ca_core::name::Subject;
 use ca_core::serial::Serial;
@@ -107,6 +107,15 @@ pub(super) struct Requests {
     changed: u64,
 }
 
+impl FromIterator<AccessRequest> for Requests {
+    fn from_iter<I: IntoIterator<Item = AccessRequest>>(requests: I) -> Self {
+        Self {
+            by_index: requests.into_iter().map(|r| (r.index, r)).collect(),
+            changed: 0,
+        }
+    }
+}
+
 impl Requests {
     pub(super) fn get(&self, index: u64) -> Option<&AccessRequest> {
         self.by_index.get(&index)
@@ -178,6 +187,19 @@ impl Requests {
             reason: denied.reason.clone(),
         };
         self.end(denied.request, index, outcome);
+    }
+
+    /// Everything of a person was taken away, what they asked for included.
+    pub(super) fn revoked(&mut self, revoked: &CertificatesRevoked, index: u64, at: Timestamp) {
+        for number in &revoked.requests {
+            let reason = revoked.reason.clone();
+            let outcome = Outcome::Denied {
+                by: revoked.by.clone(),
+                at,
+                reason: reason.unwrap_or_else(|| "everything was revoked".to_owned()),
+            };
+            self.end(*number, index, outcome);
+        }
     }
 
     pub(super) fn withdrawn(&mut self, withdrawn: &RequestWithdrawn, index: u64) {

@@ -132,7 +132,7 @@ fn ends(state: &State) -> impl Iterator<Item = (Timestamp, Ending)> + '_ {
     let certificates = state
         .certificates
         .iter()
-        .map(|(s, c)| (c.valid_before, Ending::Certificate(*s)));
+        .map(|(s, c)| (c.valid_before.plus(super::LATE), Ending::Certificate(*s)));
     let tokens = state
         .spent_id_tokens
         .iter()

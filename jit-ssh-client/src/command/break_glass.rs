@@ -18,7 +18,7 @@ use crate::cli::BreakGlass;
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::issue::{Ground, Keeper, Outcome, Wish, issue};
-use crate::problem::kind;
+use crate::problem::{kind, quoted};
 use crate::second_factor::{Factor, ask};
 use crate::session::Session;
 use crate::sign_in::reach_provider;
@@ -57,10 +57,10 @@ pub(crate) async fn run(ca: &Ca, args: &BreakGlass) -> Result<(), Failure> {
         ground: Ground::BreakGlass,
     };
     loud(&format!("BREAK-GLASS for {name}: {reason}"));
-    loud("This is recorded for ever. Every approver and the configured channels are told now.");
+    loud("This is recorded, and every approver and the configured channels are told.");
     let issued = obtain(&mut caller, args, &wish, &mut keeper)
         .await
-        .map_err(offline)?;
+        .map_err(|failure| instead(offline(failure), &wish))?;
     shown::in_words(ca, &issued, &wish.environment, &keeper);
     let review = review(&mut caller, &issued).await;
     let mut document = shown::as_json(&issued);
@@ -200,6 +200,20 @@ fn number(reviews: &[Review], serial: u64) -> u64 {
     let named = reviews.iter().find(|review| review.serial == serial);
     let by_rule = || Serial::try_from(serial).map_or(serial, Serial::index);
     named.map_or_else(by_rule, |review| review.id)
+}
+
+/// `failure` with what is left when policy said no.
+fn instead(failure: Failure, wish: &Wish) -> Failure {
+    if failure.exit != Exit::Denied {
+        return failure;
+    }
+    failure
+        .hint("emergencies that wait for a judgement: jit-ssh reviews")
+        .hint(format!(
+            "ask for approvals instead: jit-ssh login {} --reason {}",
+            wish.environment.name,
+            quoted(wish.reason.as_deref().unwrap_or("WHY"))
+        ))
 }
 
 /// `failure` with the way that needs no CA.

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::caller;
 use crate::access::Caller;
-use crate::break_glass_key::{Remembered, Remembering, sign};
+use crate::break_glass_key::{Remembered, Remembering, sign, there};
 use crate::ca::Ca;
 use crate::cli::{AddKey, Look, RemoveKey};
 use crate::clock;
@@ -28,6 +28,7 @@ const FACTOR_AGE_MAX: Duration = Duration::from_secs(14 * 60);
 pub(crate) async fn add(ca: &Ca, args: &AddKey) -> Result<(), Failure> {
     let path = std::path::absolute(&args.path)
         .map_err(|error| Failure::local(format!("no current folder: {error}")))?;
+    let path = there(path)?;
     let mut caller = caller(ca, &args.sign_in).await?;
     sign_in_recently(&mut caller).await?;
     let key = caller

@@ -168,6 +168,7 @@ fn as_json(held: &Grant, now: Timestamp) -> serde_json::Value {
         "valid_before": held.end(),
         "seconds_left": held.left(now).as_secs(),
         "in_agent": held.place == Place::Agent,
+        "break_glass": held.is_break_glass(),
     })
 }
 
@@ -183,7 +184,11 @@ fn table(grants: &[Grant], now: Timestamp) -> Vec<String> {
         };
         [
             held.environment.to_string(),
-            plain(held.user()),
+            if held.is_break_glass() {
+                format!("{} (BREAK-GLASS)", plain(held.user()))
+            } else {
+                plain(held.user())
+            },
             held.certificate.principals.join(","),
             span::clock_time(held.end(), now),
             span::show(held.left(now)),

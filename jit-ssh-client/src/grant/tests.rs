@@ -212,5 +212,10 @@ fn a_very_short_grant_covers_for_half_of_its_life() {
 
 #[test]
 fn the_person_is_read_from_the_key_id() {
-    assert_eq!(grant((0, 20)).user(), "alice");
+    let mut held = grant((0, 20));
+    assert_eq!(held.user(), "alice");
+    assert!(!held.is_break_glass());
+    held.certificate.key_id.push_str("+break-glass");
+    assert_eq!(held.user(), "alice");
+    assert!(held.is_break_glass());
 }

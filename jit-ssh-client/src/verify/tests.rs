@@ -102,12 +102,21 @@ fn verdict(answer: &IssuedCertificate) -> Result<VerifiedCertificate, DistrustEr
 }
 
 fn verdict_at(answer: &IssuedCertificate, now: u64) -> Result<VerifiedCertificate, DistrustError> {
+    verdict_as(Mark::Ordinary, answer, now)
+}
+
+fn verdict_as(
+    mark: Mark,
+    answer: &IssuedCertificate,
+    now: u64,
+) -> Result<VerifiedCertificate, DistrustError> {
     let asked = Asked {
         environment: &environment(),
         log: &log(),
         principals: &["deploy".parse().unwrap()],
         duration: Some(Duration::from_secs(3600)),
         subject_key: &public_line(&key(3)).unwrap().parse().unwrap(),
+        mark,
     };
     verify(answer, &asked, Timestamp::from_unix_seconds(now))
 }
@@ -115,6 +124,27 @@ fn verdict_at(answer: &IssuedCertificate, now: u64) -> Result<VerifiedCertificat
 #[test]
 fn an_honest_answer_is_used() {
     assert_eq!(verdict(&honest(&draft())).unwrap().serial(), draft().serial);
+}
+
+#[test]
+fn an_emergency_is_marked_and_recorded_as_one_or_not_used() {
+    let mut marked = draft();
+    marked.mark = Mark::BreakGlass;
+    let entry = |kind| Leaf {
+        kind,
+        ..leaf(&marked)
+    };
+    let recorded = answer(&marked, &key(1), &entry(Kind::BreakGlass), 2);
+    assert!(verdict_as(Mark::BreakGlass, &recorded, NOW).is_ok());
+    // Passed off as ordinary, in the log, in the certificate or by what was asked for.
+    let quiet = answer(&marked, &key(1), &entry(Kind::UserCertificate), 2);
+    let refused = |mark, answer: &IssuedCertificate| verdict_as(mark, answer, NOW).unwrap_err();
+    let error = refused(Mark::BreakGlass, &quiet);
+    assert!(matches!(error, DistrustError::Receipt(_)), "{error}");
+    let error = refused(Mark::BreakGlass, &honest(&draft()));
+    assert!(matches!(error, DistrustError::Mark), "{error}");
+    let error = refused(Mark::Ordinary, &recorded);
+    assert!(matches!(error, DistrustError::Mark), "{error}");
 }
 
 #[test]

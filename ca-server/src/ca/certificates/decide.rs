@@ -30,8 +30,8 @@ pub(super) fn decide(
     (parsed, nonce): (Parsed<'_>, [u8; 32]),
 ) -> Result<Either<Prepared, Event>, Refusal<NotRecorded>> {
     let source = parsed.wish.source;
-    answered(state, turn, actor, &parsed)?;
     not_frozen(state, actor, &parsed.signing.rules, source)?;
+    answered(state, turn, actor, &parsed)?;
     let book = Rulebook {
         rules: &parsed.signing.rules,
         policies,
