@@ -27,6 +27,7 @@ want ssh openssh-client
 want ssh-agent openssh-client
 want oathtool oathtool
 want useradd passwd
+want unshare util-linux
 want python3 python3
 want curl curl
 want age age

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ca_core::api::SessionEvent;
 
-use super::enrolled::{Client, Host, runs, unique_seconds, wait_for_process};
+use super::enrolled::{Host, runs, unique_seconds, wait_for_process};
 use crate::support::clock::unix_now;
 use crate::support::wait;
 
@@ -13,7 +13,7 @@ fn a_session_that_opened_while_the_daemon_was_dead_is_found_and_ended() {
     let mut host = Host::start(|_| {});
     host.kill_daemon();
     let key = host.certificate(910, unix_now() + 3600);
-    let mut session = Client::start(host.ssh(&key).command(&[], "host", "cat"));
+    let mut session = host.open(&key, "cat");
     host.wait_for_registrations(1);
     host.authority.revoke(910);
     host.start_daemon();
@@ -28,7 +28,7 @@ fn a_grant_that_ended_while_the_daemon_was_dead_ends_its_session_at_the_start() 
     let mut host = Host::start(|_| {});
     let end = unix_now() + 6;
     let key = host.certificate(911, end);
-    let mut session = Client::start(host.ssh(&key).command(&[], "host", "cat"));
+    let mut session = host.open(&key, "cat");
     host.wait_for_registrations(1);
     host.kill_daemon();
     wait::until("the end of the grant", wait::START_MAX, || {
@@ -45,10 +45,7 @@ fn killed_at_any_moment_of_a_revocation_it_ends_the_session_after_its_start_and_
     let mut host = Host::start(|_| {});
     let other = unique_seconds();
     let stays = host.certificate(920, unix_now() + 3600);
-    let survivor = host
-        .ssh(&stays)
-        .command(&[], "host", &format!("sleep {other}"));
-    let mut survivor = Client::start(survivor);
+    let mut survivor = host.open(&stays, &format!("sleep {other}"));
     wait_for_process(&format!("sleep {other}"));
     for (serial, delay) in (921..).zip([0, 5, 15, 40, 90, 200, 500, 800]) {
         let left = unique_seconds();
@@ -56,7 +53,7 @@ fn killed_at_any_moment_of_a_revocation_it_ends_the_session_after_its_start_and_
         // A job that heeds no polite signal keeps the ending open until SIGKILL.
         let remote =
             format!("(trap '' HUP TERM; exec setsid sleep {left}) >/dev/null 2>&1 & exec cat");
-        let mut session = Client::start(host.ssh(&key).command(&[], "host", &remote));
+        let mut session = host.open(&key, &remote);
         wait_for_process(&format!("sleep {left}"));
         host.authority.revoke(serial);
         std::thread::sleep(Duration::from_millis(delay));

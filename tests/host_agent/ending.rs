@@ -11,6 +11,7 @@ use crate::support::clock::unix_now;
 use crate::support::keygen::KeyFiles;
 use crate::support::port;
 use crate::support::pty::Terminal;
+use crate::support::ssh::Ssh;
 use crate::support::wait;
 
 /// The promise: this long after the end of a grant, or after its revocation, nothing runs.
@@ -29,19 +30,15 @@ impl Busy {
         let forward = port::free();
         let to = format!("{forward}:127.0.0.1:{}", host.sshd.port());
         let control = folder.join("control").display().to_string();
-        let ssh = host.ssh(key);
         let start = |arguments: &[&str], remote: &str| {
-            Client::start(ssh.command(arguments, "host", remote))
+            host.open_with(key, |ssh| ssh.command(arguments, "host", remote))
         };
         let mut clients = vec![
             ("yes", start(&[], "yes")),
             ("an idle cat", start(&[], "cat")),
             ("an idle sleep", start(&[], &format!("sleep {idle}"))),
             ("a forward", start(&["-N", "-L", &to], "")),
-            (
-                "a copy",
-                Client::start(scp(&ssh.command(&[], "host", ""), folder)),
-            ),
+            ("a copy", host.open_with(key, |ssh| scp(ssh, folder))),
             ("a master", start(&["-M", "-N", "-S", &control], "")),
         ];
         wait::until("the master", wait::START_MAX, || {
@@ -53,7 +50,10 @@ impl Busy {
         let left = format!(
             "nohup sleep {nohup} >/dev/null 2>&1 & setsid sleep {detached} >/dev/null 2>&1 &"
         );
-        ssh.run_with(&["-S", &control], "host", &left).succeeds();
+        let multiplexed = host.ssh(key);
+        multiplexed
+            .run_with(&["-S", &control], "host", &left)
+            .succeeds();
         let processes: Vec<String> = [idle, nohup, detached, channel]
             .iter()
             .map(|seconds| format!("sleep {seconds}"))
@@ -94,13 +94,15 @@ impl Busy {
 }
 
 /// A copy that takes for ever, with the ssh configuration of `ssh`.
-fn scp(ssh: &Command, folder: &Path) -> Command {
+fn scp(ssh: &Ssh, folder: &Path) -> Command {
     let big = folder.join("big");
-    std::fs::write(&big, vec![0; 8 * 1024 * 1024]).expect("a file");
+    let file = std::fs::File::create(&big).expect("a file");
+    file.set_len(256 * 1024 * 1024).expect("a sparse file");
     let mut scp = Command::new("scp");
-    scp.args(ssh.get_args().take(2));
-    scp.args(["-q", "-l", "64"]).arg(big);
-    scp.arg(format!("host:/tmp/jit-ssh-copy-{}", unique_seconds()));
+    scp.args(ssh.command(&[], "host", "").get_args().take(2));
+    // One megabyte a second: with much less its own pauses are longer than the promise.
+    scp.args(["-q", "-l", "8000"]).arg(big);
+    scp.arg("host:/dev/null");
     scp
 }
 
@@ -110,11 +112,7 @@ fn every_kind_of_session_ends_with_its_grant_and_another_of_the_same_account_goe
     let folder = tempfile::tempdir().expect("a folder");
     let other = unique_seconds();
     let stays = host.certificate(900, unix_now() + 3600);
-    let mut survivor = Client::start(host.ssh(&stays).command(
-        &[],
-        "host",
-        &format!("sleep {other}"),
-    ));
+    let mut survivor = host.open(&stays, &format!("sleep {other}"));
     wait_for_process(&format!("sleep {other}"));
     let end = unix_now() + 15;
     let key = host.certificate(901, end);
@@ -140,11 +138,7 @@ fn every_kind_of_session_ends_when_its_certificate_is_revoked() {
     let folder = tempfile::tempdir().expect("a folder");
     let other = unique_seconds();
     let stays = host.certificate(902, unix_now() + 3600);
-    let mut survivor = Client::start(host.ssh(&stays).command(
-        &[],
-        "host",
-        &format!("sleep {other}"),
-    ));
+    let mut survivor = host.open(&stays, &format!("sleep {other}"));
     wait_for_process(&format!("sleep {other}"));
     let key = host.certificate(903, unix_now() + 3600);
     let mut busy = Busy::start(&host, &key, folder.path());
@@ -183,8 +177,8 @@ fn a_connection_that_was_closed_leaves_nothing_behind_after_its_grant() {
 fn a_terminal_is_warned_before_the_end_and_told_at_the_end() {
     let host = Host::start(|settings| settings.warn_before_seconds = vec![8]);
     let key = host.certificate(905, unix_now() + 14);
-    let command = host.ssh(&key).command(&["-tt"], "host", "cat");
-    let mut terminal = Terminal::start(command);
+    let ssh = host.ssh(&key);
+    let mut terminal = Terminal::start(ssh.command(&["-tt"], "host", "cat"));
     terminal.expect("this session ends in 8 seconds");
     terminal.expect("this session ends now: its grant is over");
     host.authority.wait_for(905, SessionEvent::EndedAtExpiry);
@@ -195,10 +189,7 @@ fn what_is_registered_and_is_not_the_same_process_or_not_sshd_is_never_touched()
     let host = Host::start(|_| {});
     let seconds = unique_seconds();
     let key = host.certificate(906, unix_now() + 3600);
-    let session = host
-        .ssh(&key)
-        .command(&[], "host", &format!("sleep {seconds}"));
-    let mut session = Client::start(session);
+    let mut session = host.open(&key, &format!("sleep {seconds}"));
     wait_for_process(&format!("sleep {seconds}"));
     host.wait_for_registrations(1);
     let real = host.registrations().remove(0);
@@ -252,7 +243,7 @@ fn a_users_environment_file_does_not_hide_a_session() {
     usermod.arg("-d").arg(home.path()).arg(host.account.name());
     crate::support::run::run(usermod).succeeds();
     let key = host.certificate(908, unix_now() + 3600);
-    let mut session = Client::start(host.ssh(&key).command(&[], "host", "cat"));
+    let mut session = host.open(&key, "cat");
     host.wait_for_registrations(1);
     host.authority.revoke(908);
     session.ends_within("the session", PROMISE + wait::START_MAX);

@@ -58,7 +58,9 @@ impl Host {
             dir.path().join("state").display()
         );
         let setup = setup.setting(&include).with_pam_line(&pam);
-        let sshd = setup.setting("PermitTTY yes").start();
+        let sshd = setup
+            .setting("Subsystem sftp /usr/lib/openssh/sftp-server")
+            .start();
         Self {
             authority,
             sshd,
@@ -161,6 +163,20 @@ impl Host {
             .first("IdentitiesOnly yes")
     }
 
+    /// A client with this key that runs `remote` beside the test.
+    pub fn open(&self, key: &KeyFiles, remote: &str) -> Client {
+        self.open_with(key, |ssh| ssh.command(&[], "host", remote))
+    }
+
+    /// A client with this key that runs what `command` makes of its configuration. Each has a
+    /// configuration of its own: [`Ssh::command`] writes it anew while others may read it.
+    pub fn open_with(&self, key: &KeyFiles, command: impl FnOnce(&Ssh) -> Command) -> Client {
+        let ssh = self.ssh(key);
+        let mut client = Client::start(command(&ssh));
+        client.configuration = Some(ssh);
+        client
+    }
+
     /// Whether a new login with this key works.
     #[track_caller]
     pub fn lets_in(&self, key: &KeyFiles) -> bool {
@@ -197,23 +213,30 @@ impl Drop for Host {
 }
 
 /// A client that runs beside the test, its input held open.
-pub struct Client(Child);
+pub struct Client {
+    child: Child,
+    /// Its configuration goes with it.
+    configuration: Option<Ssh>,
+}
 
 impl Client {
     /// Starts it.
-    pub fn start(mut command: Command) -> Self {
+    fn start(mut command: Command) -> Self {
         let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("ssh");
-        Self(child)
+        Self {
+            child,
+            configuration: None,
+        }
     }
 
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
-        self.0.try_wait().expect("a child").is_none()
+        self.child.try_wait().expect("a child").is_none()
     }
 
     /// Waits for its end.
@@ -226,8 +249,8 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 

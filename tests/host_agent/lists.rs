@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ca_core::api::SessionEvent;
 
-use super::enrolled::{Client, Host};
+use super::enrolled::Host;
 use super::stand_in::State;
 use crate::support::clock::unix_now;
 use crate::support::wait;
@@ -17,7 +17,8 @@ fn a_list_that_is_empty_broken_or_old_is_refused_and_the_one_before_stays() {
     let good = std::fs::read(host.revoked_keys()).expect("a list");
     let [revoked, fine] = [950, 951].map(|serial| host.certificate(serial, unix_now() + 3600));
     let version = host.authority.change(|state| state.version);
-    let bad: [(&str, fn(&mut State)); 4] = [
+    type Change = fn(&mut State);
+    let bad: [(&str, Change); 4] = [
         ("is empty", |state| state.list = Some(Vec::new())),
         ("not an OpenSSH", |state| {
             state.list = Some(b"garbage".to_vec())
@@ -113,7 +114,7 @@ fn a_break_glass_session_is_watched_too() {
     let host = Host::start(|_| {});
     let end = unix_now() + 5;
     let key = host.certificate_of(&host.authority.break_glass, 980, end);
-    let mut session = Client::start(host.ssh(&key).command(&[], "host", "cat"));
+    let mut session = host.open(&key, "cat");
     host.authority.wait_for(980, SessionEvent::Began);
     session.ends_within("the session", wait::START_MAX);
     assert!(unix_now() >= end);

@@ -2,7 +2,7 @@
 
 use ca_core::api::{SessionEvent, Staleness};
 
-use super::enrolled::{Client, Host};
+use super::enrolled::Host;
 use crate::support::clock::unix_now;
 use crate::support::keygen::KeyFiles;
 use crate::support::wait;
@@ -33,7 +33,7 @@ fn a_strict_host_refuses_new_logins_while_its_list_is_stale_and_break_glass_stil
     let key = host.certificate(940, hour);
     let break_glass = host.certificate_of(&host.authority.break_glass, 941, hour);
     wait_until_let_in(&host, &key);
-    let mut running = Client::start(host.ssh(&key).command(&[], "host", "cat"));
+    let mut running = host.open(&key, "cat");
     host.wait_for_registrations(1);
     host.authority.change(|state| state.away = true);
     wait_until_refused(&host, &key);
@@ -71,7 +71,7 @@ fn a_lenient_host_goes_on_with_its_last_list_and_grants_still_end() {
     host.authority.change(|state| state.away = true);
     let end = unix_now() + 8;
     let [revoked, fine] = [943, 944].map(|serial| host.certificate(serial, end));
-    let mut session = Client::start(host.ssh(&fine).command(&[], "host", "cat"));
+    let mut session = host.open(&fine, "cat");
     host.wait_for_registrations(1);
     wait::until("two seconds", wait::START_MAX, || {
         (unix_now() + 5 >= end).then_some(())
