@@ -6,7 +6,7 @@ CARGO ?= cargo
 FLAGS := --workspace --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint prerequisites programs bench fuzz-smoke
+.PHONY: help demo drill test lint prerequisites programs bench fuzz-smoke
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,10 @@ demo: ## From sign-in to a shell on a stock sshd, on this machine
 test: export PATH := $(abspath $(or $(CARGO_TARGET_DIR),target))/venv/bin:$(PATH)
 test: prerequisites lint programs ## Everything that must hold: lints, docs, unit, property and end-to-end tests
 	JIT_SSH_PROGRAMS_BUILT=1 $(CARGO) test $(FLAGS)
+
+drill: export PATH := $(abspath $(or $(CARGO_TARGET_DIR),target))/venv/bin:$(PATH)
+drill: prerequisites programs ## Emergencies, rehearsed: identity provider down, then the authority down
+	JIT_SSH_PROGRAMS_BUILT=1 $(CARGO) test $(FLAGS) --test end-to-end -- drill_ --nocapture --test-threads=1
 
 lint: ## Format, clippy and documentation, all with warnings as errors
 	$(CARGO) fmt --all --check

@@ -3,9 +3,11 @@
 //! `support` starts the parts as ordinary processes; `parts` proves that each of them does what
 //! the product tests rely on. Needs root (test accounts) and what `tests/prerequisites.sh` installs.
 
+mod approvals;
 mod audit;
 mod client;
 mod documents;
+mod emergency;
 mod faults;
 mod host;
 mod host_agent;

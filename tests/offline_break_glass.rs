@@ -2,7 +2,7 @@
 //! CA keys, and the record that finds its way into the log afterwards. No server runs unless a test
 //! says so; `age` is the judge of what is sealed.
 
-mod ceremony;
+pub mod ceremony;
 mod import;
 mod login;
 mod refusals;

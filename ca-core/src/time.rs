@@ -31,6 +31,8 @@ pub enum ValidityError {
 
 /// Largest second accepted in a certificate. OpenSSH reads up to 2^64-1, Go and RustCrypto do not;
 /// below 2^53 nobody disagrees.
+/// Last moment that RFC 3339 and our calendar can write, in milliseconds.
+const TEXT_MAX: u64 = 253_402_207_200_000;
 const SECOND_MAX: u64 = 1 << 53;
 
 impl Timestamp {
@@ -58,10 +60,12 @@ impl Timestamp {
         self.0 / 1000
     }
 
-    /// This moment plus `duration`, at most the largest representable one.
+    /// This moment plus `duration`, but never past the last one that has a text: what is written
+    /// into a record must be read again.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(milliseconds(duration)))
+        let later = self.0.saturating_add(milliseconds(duration));
+        Self(later.min(TEXT_MAX.max(self.0)))
     }
 
     /// This moment minus `duration`, at least the epoch.

@@ -11,7 +11,7 @@ use ca_core::certificate::authority_key::AuthorityKey;
 use ca_core::name::Environment;
 
 use crate::break_glass_keys;
-use crate::ca::{Ca, Challenges, Lists, OnCall, Settings, Signing, Stopping};
+use crate::ca::{Ca, Challenges, Lists, OnCall, Settings, Signing, Waiting};
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig, KeyConfig};
 use crate::environment::{EnvironmentRules, HostRules};
@@ -93,6 +93,8 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     check_keys_differ(&environments)?;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.store, config.reserve_bytes)?);
     let high_water = HighWater::open(&config.high_water)?;
+    let mut challenge_key = [0; 32];
+    getrandom::fill(&mut challenge_key)?;
     let opened = Ledger::open(
         Arc::clone(&store),
         log_key(config)?,
@@ -106,10 +108,10 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         providers,
         policies,
         environments,
-        challenges: Challenges::default(),
+        challenges: Challenges::new(challenge_key),
         lists: Lists::default(),
         seen: Arc::default(),
-        stopping: Stopping::default(),
+        waiting: Waiting::default(),
         settings: settings(config),
         clock,
     });
@@ -127,6 +129,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         session: Duration::from_secs(u64::from(config.session_hours) * 3600),
         request: Duration::from_secs(u64::from(config.request_hours) * 3600),
+        break_glass_after: Duration::from_secs(u64::from(config.break_glass_days) * 86_400),
         enrolment: config.enrolment,
         administrators: config.administrators.clone(),
         // otpauth labels cannot hold a colon.

@@ -30,7 +30,7 @@ pub use host_reports::host_list;
 pub use hosts::Seen;
 pub(crate) use hosts::host_ca_key;
 pub use revocation_list::Lists;
-pub use waiting::{Stopping, Wait};
+pub use waiting::{Wait, Waiting};
 
 mod audit;
 mod break_glass;
@@ -83,6 +83,9 @@ pub enum Enrolment {
 pub struct Settings {
     /// Length of a session.
     pub session: Duration,
+    /// How long after their last sign-in through a provider a break-glass key still opens a
+    /// session: groups older than that say nothing, and who left must not come back.
+    pub break_glass_after: Duration,
     /// How long an access request may wait for its approvals and its activation.
     pub request: Duration,
     /// See [`Enrolment`].
@@ -117,7 +120,7 @@ pub struct Ca {
     /// When each host was last heard of.
     pub seen: Arc<Seen>,
     /// Ends long polls when the server stops.
-    pub stopping: Stopping,
+    pub waiting: Waiting,
     /// The rest.
     pub settings: Settings,
     /// For checks outside a commit.

@@ -50,6 +50,10 @@ pub struct Config {
     /// How long an access request waits for approvals and activation, hours.
     #[serde(default = "request_hours")]
     pub request_hours: u32,
+    /// How long after somebody's last sign-in through a provider their break-glass key still works,
+    /// days.
+    #[serde(default = "break_glass_days")]
+    pub break_glass_days: u32,
     /// `ticket`: an administrator lets people enrol; `open`: whoever signs in first enrols.
     #[serde(default)]
     pub enrolment: Enrolment,
@@ -198,6 +202,10 @@ const fn request_hours() -> u32 {
     12
 }
 
+const fn break_glass_days() -> u32 {
+    30
+}
+
 const fn requests_per_second() -> u32 {
     200
 }
@@ -286,6 +294,12 @@ impl Config {
             return Err(format!(
                 "session_hours is {}, 1 to 168 are allowed",
                 self.session_hours
+            ));
+        }
+        if !(1..=365).contains(&self.break_glass_days) {
+            return Err(format!(
+                "break_glass_days is {}, 1 to 365 are allowed",
+                self.break_glass_days
             ));
         }
         if !(1..=168).contains(&self.request_hours) {

@@ -9,6 +9,7 @@ use ca_core::certificate::lint::{
 };
 use ca_core::certificate::profile::Profile;
 use ca_core::certificate::subject_key::SubjectKey;
+use ca_core::certificate::tbs::ToBeSigned;
 use ca_core::certificate::verify::{self, VerifyError};
 use ca_core::digest::Digest;
 use ca_core::event::{CertificateIssued, Event, EventError};
@@ -188,6 +189,13 @@ impl Prepared {
     #[must_use]
     pub fn to_be_signed(&self) -> &[u8] {
         &self.to_be_signed
+    }
+
+    /// Whether these bytes name `key` as their authority.
+    #[must_use]
+    pub fn is_for(&self, key: &AuthorityKey) -> bool {
+        let read = ToBeSigned::parse(&self.to_be_signed);
+        read.is_ok_and(|read| read.authority_blob == key.blob())
     }
 
     /// Whose key signs.

@@ -22,7 +22,7 @@ use crate::store::{Record, Store, StoreError};
 
 pub(crate) use edge::TreeReader;
 pub use key::LogKey;
-pub use news::News;
+pub use news::{News, Revisions, Versions};
 pub use open::{OpenError, Opened, sign_checkpoint};
 pub use reading::Shown;
 pub use recorded::Recorded;

@@ -177,7 +177,11 @@ impl State {
             + self.certificates.len()
             + self.tickets.len()
             + self.requests.all().count()
-            + self.hosts.all().count()
+            + self
+                .hosts
+                .all()
+                .map(|(_, host)| 1 + host.told())
+                .sum::<usize>()
     }
 
     /// Live certificates and open sessions, for metrics.
@@ -195,7 +199,7 @@ impl State {
         self.time = time;
         self.forget_until(time);
         match event {
-            Event::BreakGlassImported(imported) => self.emergency.imported(imported, index, time),
+            Event::BreakGlassImported(imported) => self.offline_imported(imported, index, time),
             Event::BreakGlassKeyAdded(added) => self.emergency.key_added(added, time),
             Event::BreakGlassKeyRemoved(removed) => {
                 self.emergency.keys.remove(&removed.fingerprint);
@@ -211,6 +215,12 @@ impl State {
                     self.end_session(session);
                 }
                 self.requests.revoked(revoked, index, time);
+                if revoked.everything {
+                    let holder = &revoked.holder.subject;
+                    self.emergency
+                        .keys
+                        .retain(|_, key| key.person.subject != *holder);
+                }
                 self.revoke(&revoked.serials, index, time);
             }
             Event::FreezeLifted(lifted) => self.emergency.lifted(&lifted.target),
@@ -308,8 +318,12 @@ impl State {
                 Some((_, Ending::Certificate(serial))) => {
                     self.revoked.remove(&serial);
                     if let Some(over) = self.certificates.remove(&serial) {
-                        self.request_ids
-                            .remove(&(over.person.subject, over.request_id));
+                        let name = (over.person.subject, over.request_id);
+                        // The name may have got another certificate since.
+                        let own = self.request_ids.get(&name);
+                        if own.is_some_and(|request| request.serial == serial) {
+                            self.request_ids.remove(&name);
+                        }
                     }
                 }
                 Some((_, Ending::IdToken(digest))) => {

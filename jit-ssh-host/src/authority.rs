@@ -131,8 +131,8 @@ impl Authority {
         self.post("/v1/hosts", &Zeroizing::new(json(body)?))
     }
 
-    /// The revocation list, as soon as it is newer than version `after` or after the longest wait.
-    /// Without `after` at once.
+    /// The revocation list, as soon as it is newer than version `after` or when `wait` (at most
+    /// [`WAIT_SECONDS_MAX`]) is over. Without `after` at once.
     ///
     /// # Errors
     ///
@@ -141,12 +141,14 @@ impl Authority {
         &self,
         environment: &Environment,
         after: Option<u64>,
+        wait: Duration,
     ) -> Result<SignedKrl, CallError> {
         let mut url = format!("{}/v1/environments/{environment}/krl", self.base);
         let mut limit = CALL_MAX;
         if let Some(after) = after {
-            url.push_str(&format!("?after={after}&wait={WAIT_SECONDS_MAX}"));
-            limit = CALL_MAX.saturating_add(Duration::from_secs(WAIT_SECONDS_MAX));
+            let wait = wait.as_secs().min(WAIT_SECONDS_MAX);
+            url.push_str(&format!("?after={after}&wait={wait}"));
+            limit = CALL_MAX.saturating_add(Duration::from_secs(wait));
         }
         let request = self.agent.get(&url).config().timeout_global(Some(limit));
         let mut request = request.build();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ca_core::api::{HostSettings, Staleness};
+use ca_core::api::{HostSettings, Staleness, WAIT_SECONDS_MAX};
 use ca_core::time::Timestamp;
 
 /// What sshd should read.
@@ -31,6 +31,13 @@ pub(crate) fn standing(
     } else {
         Standing::AsSigned
     }
+}
+
+/// How long to wait for news of the list: not so long that it grows stale meanwhile, also if one
+/// answer is lost.
+pub(crate) fn wait(settings: &HostSettings) -> Duration {
+    let third = (settings.stale_after_seconds / 3).max(1);
+    Duration::from_secs(third.min(WAIT_SECONDS_MAX))
 }
 
 #[cfg(test)]
@@ -62,6 +69,15 @@ mod tests {
         for (rule, now, expected) in cases {
             let now = Timestamp::from_unix_seconds(now);
             assert_eq!(standing(&settings(rule), fresh, now), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_news_until_the_list_is_stale() {
+        let mut settings = settings(Staleness::Strict);
+        for (stale_after, expected) in [(0, 1), (6, 2), (75, 25), (76, 25), (u64::MAX, 25)] {
+            settings.stale_after_seconds = stale_after;
+            assert_eq!(wait(&settings), Duration::from_secs(expected));
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Ca {
     /// Session tokens of people who may log in.
     pub(crate) tokens: Vec<String>,
     runtime: Runtime,
+    /// Whether it serves without TLS.
+    plain: bool,
 }
 
 impl Ca {
@@ -48,6 +50,7 @@ impl Ca {
             process: None,
             tokens: Vec::new(),
             runtime,
+            plain: false,
         };
         let mut server = command(&program("ca-server"), folder.parent().expect("a parent"));
         server.args(["dev", "--dir"]).arg(folder);
@@ -57,10 +60,15 @@ impl Ca {
         let text = std::fs::read_to_string(folder.join("dev.json")).expect("dev.json");
         ca.document = serde_json::from_str(&text).expect("JSON");
         for person in ["alice", "bob"] {
-            let token = ca.runtime.block_on(ca.session(person));
+            let token = ca.sign_in(person);
             ca.tokens.push(token);
         }
         ca
+    }
+
+    /// A session of `person`, with the code of the step before; while it runs as `ca-server dev`.
+    pub(crate) fn sign_in(&self, person: &str) -> String {
+        self.runtime.block_on(self.session(person))
     }
 
     /// Stops it and lifts its limit of requests for each address: all load comes from one.
@@ -76,8 +84,25 @@ impl Ca {
 
     /// Starts `ca-server serve`; how long it took until `/readyz` said yes.
     pub(crate) fn start(&mut self) -> Duration {
+        self.plain = false;
+        self.start_with(&self.config_file())
+    }
+
+    /// The same, without TLS.
+    pub(crate) fn start_plain(&mut self) -> Duration {
+        self.plain = true;
+        let text = std::fs::read_to_string(self.config_file()).expect("the configuration");
+        let mut config: toml::Table = toml::from_str(&text).expect("TOML");
+        config.remove("tls");
+        let path = self.folder.join("plain.toml");
+        let text = toml::to_string(&config).expect("TOML");
+        std::fs::write(&path, text).expect("the configuration");
+        self.start_with(&path)
+    }
+
+    fn start_with(&mut self, config: &Path) -> Duration {
         let mut server = command(&program("ca-server"), &self.folder);
-        server.args(["serve", "--config"]).arg(self.config_file());
+        server.args(["serve", "--config"]).arg(config);
         let begun = Instant::now();
         let mut process = Process::start("ca-server", server);
         let target = self.target();
@@ -131,10 +156,11 @@ impl Ca {
     }
 
     pub(crate) fn target(&self) -> Target {
-        Target::new(
+        let target = Target::new(
             self.text("/ca_url"),
             Path::new(self.text("/ca_certificate")),
-        )
+        );
+        if self.plain { target.plain() } else { target }
     }
 
     /// A code of `person`: of the step before for `offset` -1, of this step for 0, each good once.

@@ -15,39 +15,45 @@ use crate::support::programs::{command, program};
 use crate::support::run::run;
 use crate::{Extent, say};
 
-/// Alice with a home folder, an ssh-agent and a session.
+/// Somebody with a home folder, an ssh-agent and a session.
 pub(crate) struct Person {
     home: TempDir,
-    agent: Agent,
+    pub(crate) agent: Agent,
     config: PathBuf,
 }
 
 impl Person {
     /// Signs in while the CA runs as `ca-server dev`.
-    pub(crate) fn sign_in(ca: &mut Ca) -> Self {
+    pub(crate) fn sign_in(ca: &Ca, name: &str) -> Self {
         let person = Self {
             home: TempDir::new().expect("a home"),
             agent: Agent::start(),
             config: ca.text("/client_config").into(),
         };
-        // The step before this one opened alice's first session.
-        let code = ca.code("alice", 0);
-        let mut login = person.login();
-        login
-            .args(["--login-hint", "alice"])
+        // The step before this one opened the first session.
+        let code = ca.code(name, 0);
+        // Not a login: not everybody may.
+        let mut signs_in = person.jit_ssh(&["requests", "--mine"]);
+        signs_in
+            .args(["--login-hint", name])
             .args(["--totp-command", &format!("echo {code}")]);
-        run(login).succeeds();
+        run(signs_in).succeeds();
         person
     }
 
     fn login(&self) -> Command {
-        let mut login = command(&program("jit-ssh"), self.home.path());
-        login
-            .args(["login", "staging", "--json"])
+        self.jit_ssh(&["login", "staging", "--json"])
+    }
+
+    /// `jit-ssh` as this person.
+    pub(crate) fn jit_ssh(&self, arguments: &[&str]) -> Command {
+        let mut client = command(&program("jit-ssh"), self.home.path());
+        client
+            .args(arguments)
             .env("JIT_SSH_CONFIG", &self.config)
             .env("SSH_AUTH_SOCK", self.agent.socket())
             .env("BROWSER", "curl -fsSLk -o /dev/null");
-        login
+        client
     }
 
     /// Seconds of one run, and the serial it ended with.

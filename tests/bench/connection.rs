@@ -1,4 +1,4 @@
-//! One HTTPS connection that is kept alive, with as little work as a client can do: the load
+//! One HTTPS (or plain HTTP) connection that is kept alive, with as little work as a client can do: the load
 //! generator shares the cores with the server.
 
 use std::net::SocketAddr;
@@ -8,21 +8,26 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 /// Where the CA listens and whom to trust.
 #[derive(Clone)]
 pub(crate) struct Target {
     address: SocketAddr,
-    tls: TlsConnector,
+    tls: Option<TlsConnector>,
 }
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A connection that is open.
 pub(crate) struct Connection {
-    stream: TlsStream<TcpStream>,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     host: String,
 }
@@ -43,16 +48,25 @@ impl Target {
         let address = url.trim_start_matches("https://");
         Self {
             address: address.parse().expect("an address with a port"),
-            tls: TlsConnector::from(Arc::new(config)),
+            tls: Some(TlsConnector::from(Arc::new(config))),
         }
+    }
+
+    /// The same address without TLS.
+    pub(crate) fn plain(self) -> Self {
+        Self { tls: None, ..self }
     }
 
     pub(crate) async fn connect(&self) -> std::io::Result<Connection> {
         let socket = TcpStream::connect(self.address).await?;
         socket.set_nodelay(true)?;
         let name = ServerName::from(self.address.ip());
+        let stream: Box<dyn Stream> = match &self.tls {
+            Some(tls) => Box::new(tls.connect(name, socket).await?),
+            None => Box::new(socket),
+        };
         Ok(Connection {
-            stream: self.tls.connect(name, socket).await?,
+            stream,
             buffer: Vec::with_capacity(16 << 10),
             host: self.address.to_string(),
         })
@@ -82,6 +96,39 @@ impl Connection {
         self.exchange(request.as_bytes()).await
     }
 
+    /// Status and body of `GET path` with a bearer token.
+    pub(crate) async fn get_as(
+        &mut self,
+        path: &str,
+        token: &str,
+    ) -> std::io::Result<(u16, &[u8])> {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\r\n",
+            self.host
+        );
+        self.exchange(head.as_bytes()).await
+    }
+
+    /// The document that is got.
+    pub(crate) async fn fetch<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        token: &str,
+    ) -> std::io::Result<T> {
+        document(path, self.get_as(path, token).await?)
+    }
+
+    /// The document that answers this one.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        token: &str,
+        body: &impl Serialize,
+    ) -> std::io::Result<T> {
+        let body = serde_json::to_string(body).expect("JSON");
+        document(path, self.post(path, token, &body).await?)
+    }
+
     async fn exchange(&mut self, request: &[u8]) -> std::io::Result<(u16, &[u8])> {
         self.stream.write_all(request).await?;
         self.stream.flush().await?;
@@ -98,6 +145,16 @@ impl Connection {
         };
         Ok((status, self.buffer.get(body..end).unwrap_or_default()))
     }
+}
+
+/// A refusal is an error too: nothing that is measured is refused.
+fn document<T: DeserializeOwned>(path: &str, (status, body): (u16, &[u8])) -> std::io::Result<T> {
+    let parsed = serde_json::from_slice(body).ok();
+    let parsed = parsed.filter(|_| (200..300).contains(&status));
+    parsed.ok_or_else(|| {
+        let said = String::from_utf8_lossy(body);
+        std::io::Error::other(format!("{path}: {status}: {said}"))
+    })
 }
 
 /// Status, where the body begins, and its length, once the head is complete.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use report::Figure;
 
+mod access;
 mod ca;
 mod client;
 mod connection;
@@ -24,9 +25,15 @@ mod start;
 #[path = "../support"]
 mod support {
     pub(crate) mod agent;
+    pub(crate) mod clock;
+    pub(crate) mod keygen;
+    pub(crate) mod port;
     pub(crate) mod process;
     pub(crate) mod programs;
     pub(crate) mod run;
+    pub(crate) mod ssh;
+    pub(crate) mod sshd;
+    pub(crate) mod unix_account;
     pub(crate) mod wait;
 }
 
@@ -44,7 +51,20 @@ struct Extent {
     alone: u32,
     /// Runs of the client program.
     logins: u32,
-    /// Only figures whose names hold this.
+    /// Hosts that keep a revocation list, one of them with a real sshd.
+    hosts: usize,
+    /// Revocations that end a real ssh session.
+    revocations: u32,
+    /// Access requests that somebody approves.
+    approvals: u32,
+    /// Connections that wait for news, and how long they are watched.
+    waiters: usize,
+    watched: Duration,
+    /// Serials in the long revocation list.
+    revoked: u32,
+    /// Ssh logins with and without it.
+    ssh_logins: u32,
+    /// Only this part.
     only: Option<String>,
 }
 
@@ -64,6 +84,13 @@ impl Extent {
             rounds: if quick { 1 } else { 3 },
             alone: if quick { 60 } else { 600 },
             logins: if quick { 5 } else { 30 },
+            hosts: if quick { 10 } else { 200 },
+            revocations: if quick { 2 } else { 20 },
+            approvals: if quick { 3 } else { 25 },
+            waiters: if quick { 100 } else { 1000 },
+            watched: Duration::from_secs(if quick { 2 } else { 20 }),
+            revoked: if quick { 500 } else { 10_000 },
+            ssh_logins: if quick { 5 } else { 100 },
             only: arguments
                 .iter()
                 .position(|argument| argument == "--only")
@@ -93,7 +120,7 @@ fn main() {
     if extent.wants("issuance") || extent.wants("client") {
         say("making a CA, signing in");
         let mut short = ca::Ca::create(&folder.path().join("short"));
-        let person = client::Person::sign_in(&mut short);
+        let person = client::Person::sign_in(&short, "alice");
         short.prepare_for_load();
         fill::fill(&short, extent.short);
         say("making a CA with a long log");
@@ -114,6 +141,7 @@ fn main() {
             short.stop();
         }
     }
+    figures.extend(access::figures(folder.path(), &extent));
     figures.sort_by_key(|figure| figure.number);
     let document = document(&figures, &units, &extent, begun.elapsed());
     println!(

@@ -336,7 +336,10 @@ fn wait_for_list(shared: &Shared, target: &str) -> Option<SignedKrl> {
     let mut state = shared.state.lock().expect("a lock");
     if let Some(after) = after {
         let waits = |state: &mut State| !state.away && state.version == after;
-        let limit = Duration::from_secs(2);
+        let wait = target
+            .split_once("wait=")
+            .and_then(|(_, rest)| rest.parse().ok());
+        let limit = Duration::from_secs(wait.expect("a wait"));
         let waited = shared.changed.wait_timeout_while(state, limit, waits);
         state = waited.expect("a lock").0;
     }

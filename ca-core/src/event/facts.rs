@@ -21,6 +21,15 @@ pub struct Person {
     pub user: UserName,
 }
 
+impl Person {
+    /// Whether the two may be one human: one identity, or one name at two issuers. Where different
+    /// people are wanted, this is asked, so that nobody is two of them.
+    #[must_use]
+    pub fn may_be(&self, other: &Self) -> bool {
+        self.subject == other.subject || self.user == other.user
+    }
+}
+
 /// Read field by field: what serde flattens it first copies, and every record is read often.
 #[derive(Deserialize)]
 struct RawPerson {
@@ -260,6 +269,10 @@ pub struct CertificatesRevoked {
     /// Sessions at the CA that end with it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub sessions: Vec<Digest>,
+    /// Whether it was everything the holder has: their approvals of others' requests count no
+    /// more, and their break-glass keys are gone.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub everything: bool,
     /// Open access requests that are closed with it, by their numbers.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub requests: Vec<u64>,

@@ -180,6 +180,7 @@ fn with_later_fields() -> Vec<(&'static str, Event)> {
     };
     let everything = CertificatesRevoked {
         sessions: vec![digest("session token")],
+        everything: false,
         requests: Vec::new(),
         ..revocation("carol", RevocationCause::Revoked, Some("laptop lost"))
     };

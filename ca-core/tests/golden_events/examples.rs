@@ -125,6 +125,7 @@ pub(crate) fn revocation(
         serials: vec![SERIAL, SERIAL + 1],
         cause,
         sessions: vec![],
+        everything: false,
         requests: Vec::new(),
         reason: reason.map(str::to_owned),
         source: source(),

@@ -22,6 +22,12 @@ use crate::state::{AccessRequest, Outcome, State};
 /// Open requests that one person may have.
 pub const OPEN_MAX: usize = 16;
 
+/// Requests of one person that are remembered, over or not: each costs a record and memory.
+pub const REMEMBERED_MAX: usize = 64;
+
+/// Most login names of one request: policy is asked about each, many times.
+pub const PRINCIPALS_MAX: usize = 8;
+
 /// How far ahead access can be scheduled.
 pub const AHEAD_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -54,6 +60,9 @@ pub enum NotDecided {
     /// A window that cannot be.
     #[error("{0}")]
     Duration(String),
+    /// The environment or the person is frozen.
+    #[error("frozen: {0}")]
+    Frozen(String),
     /// Policy said no to the requester's own certificate.
     #[error("denied")]
     NotGranted(Box<Denied>),
@@ -196,6 +205,9 @@ pub fn activate(
     }
     let votes = counting(state, request, book, now);
     wish.duration = window(request, &votes).min(rest_of_schedule(request, now));
+    if wish.duration.as_secs() == 0 {
+        return Err(NotDecided::Closed("has less than a second left".to_owned()));
+    }
     let on_call = book.on_call.has(actor);
     let mut question = question(actor, &wish, book.rules, on_call, now);
     question.facts.approvals = approvals(&votes);

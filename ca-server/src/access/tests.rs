@@ -278,6 +278,7 @@ impl Stage {
             serials,
             cause: RevocationCause::Revoked,
             sessions: Vec::new(),
+            requests: Vec::new(),
             reason: None,
             source: SOURCE,
         }));

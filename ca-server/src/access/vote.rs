@@ -34,8 +34,11 @@ pub fn may_decide(
     (source, now): (IpAddr, Timestamp),
 ) -> Result<BTreeSet<String>, NotDecided> {
     let no = |sentence| Err(NotDecided::Denied(Denial::because(sentence)));
-    if actor.person().subject == request.person.subject {
+    if actor.person().may_be(&request.person) {
         return no("nobody decides their own request");
+    }
+    if actor.is_frozen() {
+        return no("you are frozen: others have to decide until it is lifted");
     }
     if actor.is_break_glass() {
         return no("this session is good for break-glass only; sign in as usual");
@@ -89,11 +92,11 @@ pub fn approve(
     if seen != request.digest {
         return Err(NotDecided::Changed("this is not the request that was seen"));
     }
-    let voted = |vote: &Vote| vote.by.subject == actor.person().subject;
+    let voted = |vote: &Vote| vote.by.may_be(actor.person());
     if request.votes.iter().any(voted) {
         return Err(NotDecided::Already);
     }
-    if request.votes.len() >= VOTES_MAX {
+    if counting(state, request, book, now).len() >= VOTES_MAX {
         let many = format!("has {VOTES_MAX} approvals already; no more are taken");
         return Err(NotDecided::Closed(many));
     }

@@ -21,6 +21,7 @@ pub struct Actor {
     second_factor: SecondFactor,
     token_bound: bool,
     break_glass: bool,
+    frozen: bool,
 }
 
 /// The token opens no session that is open now.
@@ -43,10 +44,21 @@ pub fn actor(state: &State, session: Digest, now: Timestamp) -> Result<Actor, No
         second_factor: open.second_factor,
         token_bound: open.token_bound,
         break_glass: open.break_glass,
+        frozen: state.freeze(&open.person, None).is_some(),
     })
 }
 
 impl Actor {
+    /// The same person as if they had shown a code just now: to tell what that would change.
+    #[must_use]
+    pub fn with_fresh_second_factor(&self) -> Self {
+        Self {
+            mfa_age: Duration::ZERO,
+            second_factor: SecondFactor::Totp,
+            ..self.clone()
+        }
+    }
+
     /// Who.
     #[must_use]
     pub const fn person(&self) -> &Person {
@@ -81,6 +93,12 @@ impl Actor {
     #[must_use]
     pub const fn is_break_glass(&self) -> bool {
         self.break_glass
+    }
+
+    /// Whether nothing new is issued to them, and nothing done on their word.
+    #[must_use]
+    pub const fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     /// Whether the ID token was bound to the client's key.

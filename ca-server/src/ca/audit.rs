@@ -62,7 +62,9 @@ pub(super) fn permitted(
     question: &Question,
     (attempt, actor, caller): (Attempt, &Actor, Caller),
 ) -> Result<(), Refusal<Failure>> {
-    let denial = if actor.is_break_glass() {
+    let denial = if actor.is_frozen() {
+        Denial::because("you are frozen: others have to do this until it is lifted")
+    } else if actor.is_break_glass() {
         Denial::because("this session is good for break-glass only; sign in as usual")
     } else if let Decision::Deny(denial) = policy::ask(policies, question) {
         denial

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ca_core::api::{
     self, AddBreakGlassKey, BREAK_GLASS_NAMESPACE, Challenge, IssuedCertificate,
-    OpenBreakGlassSession, RequestCertificate,
+    OpenBreakGlassSession, RequestCertificate, SecondFactor,
 };
 use ca_core::certificate::subject_key::SubjectKey;
 use ca_core::digest::Digest;
@@ -45,22 +45,20 @@ impl Ca {
     ///
     /// # Errors
     ///
-    /// [`Failure::Busy`] when too many are open.
+    /// [`Failure::Internal`] without randomness.
     pub fn challenge(&self) -> Result<Challenge, Failure> {
         let now = self.clock.now();
-        let challenge = format!("jit-ssh-break-glass-{}", random_token()?.as_str());
-        if !self.challenges.remember(&challenge, now) {
-            return Err(Failure::Busy("too many challenges are open"));
-        }
+        let challenge = self.challenges.make(random()?, now);
+        let internal = || Failure::Internal("no challenge could be made".to_owned());
         Ok(Challenge {
-            challenge,
+            challenge: challenge.ok_or_else(internal)?,
             expires_at: now.plus(challenges::LIFE),
         })
     }
 
-    /// Whether `signature` is the key's over an open challenge, which is spent.
+    /// Whether `signature` is the key's over an open challenge.
     fn proven(&self, key: &SubjectKey, (challenge, signature): (&str, &str)) -> bool {
-        let open = self.challenges.take(challenge, self.clock.now());
+        let open = self.challenges.is_open(challenge, self.clock.now());
         open && sshsig::verify(key, BREAK_GLASS_NAMESPACE, challenge.as_bytes(), signature).is_ok()
     }
 
@@ -75,7 +73,8 @@ impl Ca {
         body: AddBreakGlassKey,
     ) -> Result<api::BreakGlassKey, Failure> {
         let key = subject_key(&body.public_key)?;
-        let proven = self.proven(&key, (&body.challenge, &body.signature));
+        let proven = self.proven(&key, (&body.challenge, &body.signature))
+            && self.challenges.spend(&body.challenge, self.clock.now());
         let (public_key, fingerprint) = (key.to_string(), key.fingerprint());
         let added = BreakGlassKeyParts {
             public_key: public_key.clone(),
@@ -169,7 +168,9 @@ impl Ca {
         let fingerprint = key.fingerprint();
         let proven = self.proven(&key, (&body.challenge, &body.signature));
         let holder = self.holder_of(fingerprint.clone()).await?;
-        let Some(person) = holder.filter(|_| proven) else {
+        // Spent only for a key that is enrolled: others cannot use memory up.
+        let fresh = |_: &Person| proven && self.challenges.spend(&body.challenge, self.clock.now());
+        let Some(person) = holder.filter(fresh) else {
             let code = if proven {
                 "break-glass-key-unknown"
             } else {
@@ -184,6 +185,7 @@ impl Ca {
         let token = random_token()?;
         let session = Digest::of(token.as_bytes());
         let user = person.user.clone();
+        let stale_after = self.settings.break_glass_after;
         let opened = self.ledger.commit(move |state, turn| {
             let who = (Attempt::BreakGlass, &person, source);
             let key = state.break_glass_key(&fingerprint);
@@ -197,9 +199,13 @@ impl Ca {
                 return Err(refuse(who, (Failure::LoginRefused, "totp-wrong")));
             };
             let known = state.known(&person.subject);
+            let known = known.filter(|known| turn.now() < known.seen.plus(stale_after));
+            let Some(known) = known else {
+                return Err(refuse(who, (Failure::LoginRefused, "not-seen-lately")));
+            };
             Ok(Event::BreakGlassSessionOpened(Box::new(
                 BreakGlassSessionOpened {
-                    groups: known.map(|known| known.groups.clone()).unwrap_or_default(),
+                    groups: known.groups.clone(),
                     person: person.clone(),
                     session,
                     fingerprint,
@@ -282,8 +288,16 @@ fn may_add(
         field,
         detail: detail.to_owned(),
     };
-    if actor.is_break_glass() || actor.mfa_age() > KEY_MFA_AGE_MAX {
+    let recent = actor.second_factor() == SecondFactor::Totp && actor.mfa_age() <= KEY_MFA_AGE_MAX;
+    if actor.is_break_glass() || !recent {
         return Err((Failure::TotpRequired, "mfa-too-old"));
+    }
+    if !actor.token_bound() {
+        let unbound = "sign in through a browser on this machine, not with a device code";
+        return Err((invalid("public_key", unbound), "token-not-bound"));
+    }
+    if actor.is_frozen() {
+        return Err((Failure::Frozen("you are frozen".to_owned()), "frozen"));
     }
     if !key.proven {
         let wrong = "not a fresh signature of this key over the challenge";

@@ -110,6 +110,12 @@ impl Ca {
             .environments
             .get(recorded.get().environment())
             .ok_or(Failure::CaKeyUnavailable)?;
+        let key = signing.signer.public_key();
+        if !recorded.get().is_for(key) {
+            // Asked again after the key was rotated: the old one signs no more, and the new one
+            // must not be blamed.
+            return Err(Failure::RequestIdReused);
+        }
         let signature = signing
             .signer
             .sign(recorded.into())
@@ -118,7 +124,6 @@ impl Ca {
                 tracing::error!(%error, environment = %recorded.get().environment(), "CA key");
                 Failure::CaKeyUnavailable
             })?;
-        let key = signing.signer.public_key();
         // Judged as of its record. A slow signer, a clock that was set or a request repeated late
         // may find the window over, which is not the key's fault and harms nobody.
         recorded

@@ -75,13 +75,14 @@ impl Example {
             )
             .unwrap(),
             environments: environments.into(),
-            challenges: Challenges::default(),
+            challenges: Challenges::new([9; 32]),
             lists: Lists::default(),
             seen: Arc::default(),
-            stopping: Stopping::default(),
+            waiting: Waiting::default(),
             settings: Settings {
                 session: Duration::from_secs(36_000),
                 request: Duration::from_secs(43_200),
+                break_glass_after: Duration::from_secs(30 * 86_400),
                 enrolment: Enrolment::Open,
                 administrators: BTreeSet::new(),
                 totp_issuer: "jit-ssh".to_owned(),

@@ -57,8 +57,7 @@ impl Ca {
                 let own = Failure::Frozen("somebody else has to lift it".to_owned());
                 return Err(some(refuse(&actor, caller, own)));
             }
-            let is_frozen = state.freezes().any(|(frozen, _)| *frozen == target);
-            if is_frozen == (switch == Switch::On) {
+            if state.is_frozen(&target) == (switch == Switch::On) {
                 return Err(Refusal {
                     why: None,
                     record: None,

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ca_core::api::{History, HistoryLine, SessionEvent};
-use ca_core::event::{Attempt, Event, RevocationCause, SshSessionReported};
-use ca_core::name::Subject;
+use ca_core::event::{Attempt, AuditRead, Event, Person, RevocationCause, SshSessionReported};
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 use ca_core::tlog::leaf::Leaf;
@@ -14,17 +13,19 @@ use super::{Ca, Caller, Failure, refused};
 use crate::access;
 use crate::access::vote;
 use crate::authn::session::{Actor, actor};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Refusal};
 use crate::policy::{self, Action, On, Question};
 use crate::state::State;
 use crate::store::{Search, StoreError};
 
+/// Most numbers that a story is looked for by.
+const NUMBERS_MAX: usize = 64;
 /// Most records of one story.
 const LINES_MAX: usize = 1000;
 
 /// Who asks, and what they may see besides their own.
 struct Reader {
-    subject: Subject,
+    person: Person,
     sees_all: bool,
 }
 
@@ -46,13 +47,18 @@ impl Ca {
         let concerns = |event: &Event| {
             let people = event.person().into_iter().chain(event.by());
             let mut subjects = people.map(|person| &person.subject);
-            subjects.any(|subject| *subject == reader.subject)
+            subjects.any(|subject| *subject == reader.person.subject)
         };
         let may_see = reader.sees_all || told.values().any(|(_, event)| concerns(event));
         if told.is_empty() || !may_see {
-            let record = refused(Attempt::Audit, "not-found", &"history", caller.source);
+            let mut record = refused(Attempt::Audit, "not-found", &"history", caller.source);
+            record.person = Some(reader.person);
             let none = Failure::NotFound("grant that concerns you");
             return Err(self.record_refusal(record, none).await);
+        }
+        if !told.values().any(|(_, event)| concerns(event)) {
+            self.record_reading(reader.person.clone(), number, caller)
+                .await?;
         }
         let lines = told.into_iter().map(|(index, (time, event))| HistoryLine {
             index,
@@ -65,6 +71,19 @@ impl Ca {
         Ok(History {
             lines: lines.collect(),
         })
+    }
+
+    /// Reading about others is a record, as it is in `GET /v1/audit`.
+    async fn record_reading(&self, by: Person, number: u64, caller: Caller) -> Result<(), Failure> {
+        let read = self.ledger.commit(move |_, _| {
+            Ok::<_, Refusal<Failure>>(Event::AuditRead(AuditRead {
+                by,
+                query: format!("history {number}"),
+                source: caller.source,
+            }))
+        });
+        read.await?;
+        Ok(())
     }
 
     async fn reader(self: Arc<Self>, caller: Caller, number: u64) -> Result<Reader, Failure> {
@@ -81,7 +100,7 @@ impl Ca {
             let reads = policy::ask(&policies, &question).is_permit() && !actor.is_break_glass();
             let decides = decides(&ca, state, &actor, &policies, (number, caller, now));
             Some(Reader {
-                subject: actor.person().subject.clone(),
+                person: actor.person().clone(),
                 sees_all: reads || decides,
             })
         };
@@ -114,9 +133,12 @@ fn story(ledger: &Ledger, number: u64) -> Result<BTreeMap<u64, (Timestamp, Event
     let mut open: Vec<u64> = vec![number, as_serial];
     // The record itself leads to the numbers that its story goes by.
     let index = Serial::try_from(number).map_or(number, Serial::index);
-    open.extend(numbers(ledger, index)?);
+    open.extend(numbers(ledger, index)?.into_iter().take(2));
     while let Some(number) = open.pop() {
-        if !asked.insert(number) || told.len() >= LINES_MAX {
+        if asked.len() >= NUMBERS_MAX || told.len() >= LINES_MAX {
+            break;
+        }
+        if !asked.insert(number) {
             continue;
         }
         let found = ledger.search(&Search {

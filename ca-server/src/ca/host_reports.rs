@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use ca_core::api::{self, HostReport, REPORTS_MAX, SessionEvent, SessionReport};
+use ca_core::api::{self, HostReport, REPORTS_MAX, SessionReport};
+use ca_core::certificate::authority_key::AuthorityKey;
 use ca_core::event::{Attempt, Event, HostAcknowledged, SshSessionReported};
 use ca_core::name::Environment;
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
+use ca_core::tlog::leaf::{Kind, Leaf};
 
 use super::certificates::reason;
 use super::hosts::Seen;
@@ -15,10 +17,10 @@ use super::{Ca, Caller, Failure, ignore_refusal, refused};
 use crate::access;
 use crate::authn::session::actor;
 use crate::ledger::Refusal;
-use crate::policy::{self, Action, Decision, On, Question};
+use crate::policy::{self, Action, Decision, Denial, On, Question};
 use crate::state::State;
 
-/// Ssh sessions open at once that one host may tell of: more is no host, or none of ours.
+/// Ssh sessions, open or ended within a day, that are remembered of one host.
 const SESSIONS_MAX: usize = 10_000;
 /// Longest address and key id that are recorded, bytes.
 const TEXT_BYTES_MAX: usize = 256;
@@ -41,6 +43,11 @@ impl Ca {
                 detail: format!("at most {REPORTS_MAX} in one report"),
             });
         }
+        self.seen
+            .spend(host, body.sessions.len(), self.clock.now())
+            .map_err(|retry_after_seconds| Failure::TooManyAttempts {
+                retry_after_seconds,
+            })?;
         if let Some(version) = body.krl_version {
             self.acknowledge((host, &environment), version).await?;
         }
@@ -87,15 +94,6 @@ impl Ca {
             printable.take(TEXT_BYTES_MAX).collect()
         };
         let recorded = self.has_record(environment, &report).await?;
-        if !recorded && report.happened == SessionEvent::Began {
-            metrics::counter!("ca_unrecorded_ssh_sessions_total").increment(1);
-            tracing::error!(
-                host,
-                serial = report.serial,
-                ca = report.ca_fingerprint,
-                "ALARM: an ssh session with a certificate that this log has no record of"
-            );
-        }
         let told = SshSessionReported {
             host,
             environment: environment.clone(),
@@ -112,8 +110,8 @@ impl Ca {
         let told = self.ledger.commit(move |state, _| {
             let known = state.host(host);
             let again = known.is_none_or(|host| host.knows(&told.ssh_session, told.happened));
-            let full = known.is_some_and(|host| host.ssh_sessions.len() >= SESSIONS_MAX);
-            if again || (full && told.happened == SessionEvent::Began) {
+            let full = known.is_some_and(|host| host.told() >= SESSIONS_MAX);
+            if again || full {
                 return Err(Refusal {
                     why: (),
                     record: None,
@@ -121,48 +119,62 @@ impl Ca {
             }
             Ok(Event::SshSessionReported(Box::new(told)))
         });
-        ignore_refusal(told.await)
+        let told = told.await;
+        if told.is_ok() && !recorded {
+            metrics::counter!("ca_unrecorded_ssh_sessions_total").increment(1);
+            tracing::error!(
+                host,
+                serial = report.serial,
+                ca = report.ca_fingerprint,
+                "ALARM: an ssh session with a certificate that this log has no record of"
+            );
+        }
+        ignore_refusal(told)
     }
 
-    /// Whether this log issued, or imported, the certificate of an ssh session.
+    /// Whether this log issued, or imported, exactly the certificate of an ssh session.
     async fn has_record(
         &self,
         environment: &Environment,
         report: &SessionReport,
     ) -> Result<bool, Failure> {
-        let serial = report.serial;
-        let key = self
-            .environments
-            .get(environment)
-            .map(|signing| signing.rules.authority_key.fingerprint());
-        if key.as_deref() != Some(report.ca_fingerprint.as_str()) {
-            let look = move |state: &State, _: Timestamp| state.is_imported(serial);
-            return Ok(self.ledger.read(look).await?);
-        }
-        let Ok(number) = Serial::try_from(serial) else {
-            return Ok(false);
+        let (serial, name) = (report.serial, environment.clone());
+        let fingerprint = report.ca_fingerprint.clone();
+        let look = move |state: &State, _: Timestamp| {
+            let ours = state.authorities_of(&name).any(|key| {
+                let key: Result<AuthorityKey, _> = key.parse();
+                key.is_ok_and(|key| key.fingerprint() == fingerprint)
+            });
+            (ours, state.has_imported(serial, &fingerprint))
         };
-        if number.epoch() != self.ledger.epoch() {
-            // A log before this one; its certificates are over within a day of the change.
-            return Ok(number.epoch() < self.ledger.epoch());
-        }
+        let (ours, imported) = self.ledger.read(look).await?;
+        let number = Serial::try_from(serial).ok();
+        let number = number.filter(|number| ours && number.epoch() == self.ledger.epoch());
+        let Some(number) = number else {
+            return Ok(imported);
+        };
         let (ledger, environment) = (self.ledger.clone(), environment.clone());
         let read = tokio::task::spawn_blocking(move || ledger.records(number.index(), 1)).await;
         let internal = |error: String| Failure::Internal(error);
         let records = read
             .map_err(|error| internal(error.to_string()))?
             .map_err(|error| internal(error.to_string()))?;
-        let opening = records.first().and_then(|record| record.opening.as_ref());
-        let event = opening.and_then(|opening| Event::from_bytes(&opening.event).ok());
-        Ok(match event {
-            Some(Event::CertificateIssued(issued)) => {
-                issued.serial == serial && issued.asked.environment == environment
+        let Some(record) = records.first() else {
+            return Ok(false);
+        };
+        let Some(opening) = &record.opening else {
+            // Erased: what is left says only that a certificate was recorded there.
+            let leaf = Leaf::decode(&record.leaf).ok();
+            let kinds = [Kind::UserCertificate, Kind::BreakGlass];
+            return Ok(leaf.is_some_and(|leaf| kinds.contains(&leaf.kind)));
+        };
+        Ok(match Event::from_bytes(&opening.event) {
+            Ok(Event::CertificateIssued(issued)) => {
+                issued.serial == serial
+                    && issued.asked.environment == environment
+                    && issued.key_id == report.key_id
             }
-            // Erased: it was there.
-            None => records
-                .first()
-                .is_some_and(|record| record.opening.is_none()),
-            Some(_) => false,
+            _ => false,
         })
     }
 
@@ -184,7 +196,12 @@ impl Ca {
                 on: On::Authority,
                 facts: access::facts(&actor, caller.source, on_call, now),
             };
-            match policy::ask(&policies, &question) {
+            let asked = if actor.is_break_glass() {
+                Decision::Deny(Denial::because("this session is good for break-glass only"))
+            } else {
+                policy::ask(&policies, &question)
+            };
+            match asked {
                 Decision::Permit { .. } => Ok(host_list(state, &ca.seen, now)),
                 Decision::Deny(denial) => Err(Some((actor.person().clone(), denial))),
             }

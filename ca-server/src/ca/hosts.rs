@@ -33,21 +33,47 @@ const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 /// Shortest time between two certificates of a host.
 const RENEWAL_MIN: Duration = Duration::from_secs(60);
 
-/// When each host was last heard of. Not in the log: it changes with every poll.
+/// When each host was last heard of, and how much it told lately. Not in the log: it changes with
+/// every poll.
 #[derive(Debug, Default)]
 pub struct Seen {
-    last: Mutex<HashMap<u64, Timestamp>>,
+    last: Mutex<HashMap<u64, Heard>>,
 }
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    at: Timestamp,
+    minute: u64,
+    told: usize,
+}
+
+/// What a host may tell of ssh sessions in a minute: each is a record, for ever.
+const TOLD_PER_MINUTE: usize = 1200;
 
 impl Seen {
     pub(super) fn note(&self, host: u64, now: Timestamp) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.insert(host, now);
+        last.entry(host).or_default().at = now;
     }
 
     pub(super) fn last(&self, host: u64) -> Option<Timestamp> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.get(&host).copied()
+        last.get(&host).map(|heard| heard.at)
+    }
+
+    /// Counts what a host tells; beyond its share, how many seconds it has to wait.
+    pub(super) fn spend(&self, host: u64, told: usize, now: Timestamp) -> Result<(), u64> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = last.entry(host).or_default();
+        let minute = now.unix_seconds() / 60;
+        if heard.minute != minute {
+            (heard.minute, heard.told) = (minute, 0);
+        }
+        if heard.told.saturating_add(told) > TOLD_PER_MINUTE {
+            return Err(60 - now.unix_seconds() % 60);
+        }
+        heard.told += told;
+        Ok(())
     }
 }
 

@@ -54,9 +54,9 @@ pub async fn import(ledger: &Ledger, event: BreakGlassImported) -> Result<Import
     if record.digest().map_err(RecordError::Shape)? != event.record_digest {
         return Err(RecordError::Altered.into());
     }
-    let serial = record.serial.get();
+    let (serial, digest) = (record.serial.get(), event.record_digest);
     let recorded = ledger.commit(move |state, _| {
-        if state.is_imported(serial) {
+        if state.is_imported(serial, &digest) {
             let why = ImportError::Already(serial);
             return Err(Refusal { why, record: None });
         }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use ca_core::api::{self, Approve, DenyRequest, RequestStatus, RequestsShown};
 use ca_core::event::{Attempt, Event, RequestExpired, RequestWithdrawn};
 use ca_core::time::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::certificates::reason;
 use super::text::written;
-use super::waiting::{Wait, Waiter};
+use super::waiting::Wait;
 use super::{Ca, Caller, Failure, actor_or_refuse, refused};
 use crate::access::request::{self, NotDecided, Rulebook};
 use crate::access::vote;
 use crate::authn::session::{Actor, actor};
-use crate::ledger::{CommitError, Refusal, Turn};
+use crate::ledger::{CommitError, Refusal, Revisions, Turn};
 use crate::policy::{Denial, PolicySet};
 use crate::state::{AccessRequest, State};
 
@@ -23,6 +24,8 @@ mod view;
 
 /// Most requests in one answer.
 const LISTED_MAX: usize = 200;
+/// Calls that ask policy about requests at once.
+static JUDGING: Semaphore = Semaphore::const_new(2);
 /// Most requests that one call asks policy about.
 pub(super) const JUDGED_MAX: usize = 1000;
 
@@ -51,7 +54,10 @@ impl Ca {
         caller: Caller,
         show: RequestsShown,
     ) -> Result<Vec<api::AccessRequest>, Failure> {
-        let wanted = |_: &AccessRequest| true;
+        // Of others only what can be decided: what is over is told to its requester alone.
+        let wanted = |request: &AccessRequest, actor: &Actor, now: Timestamp| {
+            request.is_open(now) || request.person.subject == actor.person().subject
+        };
         self.look(caller, wanted, move |viewer| {
             let all = viewer.state.access_requests().rev();
             let seen = all.filter_map(|request| viewer.view(request));
@@ -104,22 +110,27 @@ impl Ca {
         index: u64,
         wait: Wait,
     ) -> Result<api::AccessRequest, Failure> {
-        let mut waiter = Waiter::new(wait, self.ledger.news().requests, &self.stopping);
+        let mut waiter = self.waiting.begin(wait, caller.session);
+        let mut told = self.ledger.news().requests;
         loop {
             let look = move |viewer: &Viewer<'_>| {
                 let request = viewer.state.access_request(index);
                 request.and_then(|request| viewer.view(request))
             };
-            let wanted = move |request: &AccessRequest| request.index == index;
+            let wanted =
+                move |request: &AccessRequest, _: &Actor, _: Timestamp| request.index == index;
             let seen = Arc::clone(&self).look(caller, wanted, look).await?;
             let seen = seen.ok_or(Failure::NotFound("access request"))?;
             let open = matches!(
                 seen.status,
                 RequestStatus::Waiting | RequestStatus::Approved
             );
+            if wait.after != Some(seen.revision) || !open {
+                return Ok(seen);
+            }
             let left = seen.expires_at.since(self.clock.now());
-            let news = wait.after != Some(seen.revision) || !open;
-            if news || !waiter.sleep(Some(left)).await {
+            let is_news = |told: &Revisions| told.get(&index) != Some(&seen.revision);
+            if !waiter.sleep(&mut told, is_news, Some(left)).await {
                 return Ok(seen);
             }
         }
@@ -130,7 +141,7 @@ impl Ca {
     async fn look<T: Send + 'static>(
         self: Arc<Self>,
         caller: Caller,
-        wanted: impl Fn(&AccessRequest) -> bool + Send + 'static,
+        wanted: impl Fn(&AccessRequest, &Actor, Timestamp) -> bool + Send + 'static,
         look: impl FnOnce(&Viewer<'_>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
         let policies = self.policies.current();
@@ -140,8 +151,9 @@ impl Ca {
             let all = state
                 .access_requests()
                 .rev()
-                .filter(|request| wanted(request));
-            Some((actor, state.excerpt(all.take(JUDGED_MAX)), now))
+                .filter(|request| wanted(request, &actor, now));
+            let excerpt = state.excerpt(all.take(JUDGED_MAX));
+            Some((actor, excerpt, now))
         };
         let seen = self.ledger.read(seen).await?;
         let (actor, state, now) = seen.ok_or(Failure::SessionRequired)?;
@@ -155,6 +167,8 @@ impl Ca {
                 now,
             })
         };
+        // Few at once: looking must not be a way to keep the machine busy.
+        let _place = JUDGING.acquire().await;
         let looked = tokio::task::spawn_blocking(looked).await;
         looked.map_err(|error| Failure::Internal(error.to_string()))
     }
@@ -171,6 +185,10 @@ impl Ca {
         body: Approve,
     ) -> Result<api::AccessRequest, Failure> {
         let decided = self.decide(caller, index, move |(state, turn), actor, request, book| {
+            let environment = Some(&request.asked.environment);
+            if let Some(freeze) = state.freeze(actor.person(), environment) {
+                return Err(NotDecided::Frozen(freeze.reason.clone()));
+            }
             let seen = (body.digest, body.duration_seconds);
             let at = (caller.source, turn.now());
             let approved = vote::approve((state, actor), request, seen, book, at)?;
@@ -248,10 +266,6 @@ impl Ca {
                 let unknown = Failure::NotFound("access request");
                 return Err(some(refuse(&actor, caller, ("not-found", unknown))));
             };
-            if let Some(freeze) = state.freeze(actor.person(), Some(&request.asked.environment)) {
-                let frozen = Failure::Frozen(freeze.reason.clone());
-                return Err(some(refuse(&actor, caller, ("frozen", frozen))));
-            }
             decide((state, turn), &actor, request, book).map_err(|why| match why {
                 NotDecided::Already => Refusal {
                     why: None,
@@ -341,6 +355,7 @@ pub(super) fn failure(why: NotDecided) -> (&'static str, Failure) {
                 detail,
             },
         ),
+        NotDecided::Frozen(reason) => ("frozen", Failure::Frozen(reason)),
         NotDecided::NotYet(time) => ("not-yet", Failure::NotYet(time)),
         NotDecided::StillNeeds(_) => ("denied", denied(&Denial::because(&why.to_string()))),
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use ca_core::api;
 use ca_core::event::{Attempt, Event, ReviewClosed};
-use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 
 use super::audit::permitted;
@@ -97,13 +96,10 @@ impl Ca {
                     record: Some(Box::new(record)),
                 }
             };
-            let is_it = |serial: u64, review: &Review| {
-                let by_serial = Serial::try_from(serial).is_ok_and(|s| s.index() == index);
-                review.index == index || serial == index || by_serial
-            };
-            let found = state
-                .reviews()
-                .find(|(serial, review)| is_it(*serial, review));
+            // By number, else by the whole serial: an offline serial is chosen by its holders.
+            let numbered = state.reviews().find(|(_, review)| review.index == index);
+            let by_serial = || state.reviews().find(|(serial, _)| *serial == index);
+            let found = numbered.or_else(by_serial);
             let none = || refuse("not-found", Failure::NotFound("open review"));
             let (serial, review) = found.ok_or_else(none)?;
             if is_own(&actor, review) {
@@ -129,7 +125,7 @@ impl Ca {
 /// Whether the actor broke that glass. Offline only a name is known, which is enough to say no.
 fn is_own(actor: &Actor, review: &Review) -> bool {
     match &review.subject {
-        Some(subject) => *subject == actor.person().subject,
+        Some(subject) => *subject == actor.person().subject || review.user == actor.person().user,
         None => review.user == actor.person().user,
     }
 }

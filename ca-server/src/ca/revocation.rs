@@ -37,6 +37,7 @@ struct Found {
     environments: BTreeSet<Environment>,
     sessions: Vec<Digest>,
     requests: Vec<u64>,
+    everything: bool,
 }
 
 impl Ca {
@@ -72,6 +73,7 @@ impl Ca {
                 cause,
                 sessions: found.sessions,
                 requests: found.requests,
+                everything: found.everything,
                 reason,
                 source: caller.source,
             }))
@@ -129,7 +131,8 @@ impl Ca {
             return Ok(RevocationCause::Done);
         }
         let everywhere = self.environments.keys().cloned().collect();
-        let environments = if found.environments.is_empty() {
+        // A session at the CA is good everywhere, so ending one is a matter of all environments.
+        let environments = if found.environments.is_empty() || !found.sessions.is_empty() {
             &everywhere
         } else {
             &found.environments
@@ -181,6 +184,14 @@ fn find(state: &State, turn: Turn, actor: &Actor, target: &Target) -> Result<Fou
         }
         Target::Request(index) => {
             let number = Serial::new(turn.epoch(), *index).map_or(0, Serial::get);
+            let request = state.access_request(*index);
+            if let Some(open) = request.filter(|request| request.is_open(now)) {
+                return Ok(Found {
+                    requests: vec![open.number],
+                    environments: BTreeSet::from([open.asked.environment.clone()]),
+                    ..found(state, open.person.clone(), [])
+                });
+            }
             let of_request = move |certificate: &Certificate| certificate.request == Some(number);
             held_by_one(state, turn, of_request, "live certificate of that request")
         }
@@ -201,6 +212,7 @@ fn find(state: &State, turn: Turn, actor: &Actor, target: &Target) -> Result<Fou
             Ok(Found {
                 sessions,
                 requests,
+                everything: true,
                 ..found(state, person.clone(), live)
             })
         }
@@ -229,6 +241,7 @@ fn found<'a>(
         environments: BTreeSet::new(),
         sessions: Vec::new(),
         requests: Vec::new(),
+        everything: false,
     };
     for (serial, certificate) in certificates {
         found.environments.insert(certificate.environment.clone());

@@ -12,8 +12,9 @@ use ca_core::krl::{self, Contents, Krl, SerialRange, Serials, Statement};
 use ca_core::name::Environment;
 use ca_core::time::Timestamp;
 
-use super::waiting::{Wait, Waiter};
+use super::waiting::Wait;
 use super::{Ca, Caller, Failure};
+use crate::ledger::Versions;
 use crate::state::State;
 
 /// Lists made lately, so that a crowd of hosts that is woken at once costs one.
@@ -45,9 +46,11 @@ impl Ca {
         (host, wait): (Option<Caller>, Wait),
     ) -> Result<Arc<SignedKrl>, Failure> {
         let found = self.environments.get_key_value(name);
-        let (environment, signing) = found.ok_or(Failure::NotFound("environment"))?;
-        let (environment, key) = (environment.clone(), signing.rules.authority_key.clone());
-        let mut waiter = Waiter::new(wait, self.ledger.news().revocations, &self.stopping);
+        let (environment, _) = found.ok_or(Failure::NotFound("environment"))?;
+        let environment = environment.clone();
+        let mut told = self.ledger.news().revocations;
+        let credential = host.map_or(Digest::of(b""), |caller| caller.session);
+        let mut waiter = self.waiting.begin(wait, credential);
         if wait.after.is_some() {
             let caller = host.ok_or(Failure::SessionRequired)?;
             let (_, of_host) = self.calling_host(caller).await?;
@@ -55,28 +58,37 @@ impl Ca {
                 return Err(Failure::NotFound("environment of this host"));
             }
         }
-        loop {
-            let made = self.newest(&environment, &key).await?;
-            if wait.after != Some(made.version) || !waiter.sleep(None).await {
-                return Ok(self.newest(&environment, &key).await?.list);
-            }
+        let made = self.newest(&environment).await?;
+        if wait.after != Some(made.version) {
+            return Ok(made.list);
         }
+        let is_news = |told: &Versions| {
+            let version = told.get(&environment).copied();
+            version.is_some_and(|version| version != made.version)
+        };
+        // Whether there is news or not: the answer is a list made now.
+        waiter.sleep(&mut told, is_news, None).await;
+        Ok(self.newest(&environment).await?.list)
     }
 
-    async fn newest(&self, environment: &Environment, key: &AuthorityKey) -> Result<Made, Failure> {
-        let name = environment.clone();
-        let look = move |state: &State, now: Timestamp| (state.krl_version(&name).version, now);
-        let (version, now) = self.ledger.read(look).await?;
-        if let Some(made) = self.lists.lately(environment, version, now) {
+    async fn newest(&self, environment: &Environment) -> Result<Made, Failure> {
+        let version = {
+            let news = self.ledger.news();
+            let versions = news.revocations.borrow();
+            versions.get(environment).copied()
+        };
+        if let Some(made) = self.lists.lately(environment, version, self.clock.now()) {
             return Ok(made);
         }
         let name = environment.clone();
         let look = move |state: &State, now: Timestamp| {
             let revoked: Vec<u64> = state.revoked_in(&name, now).collect();
-            (state.krl_version(&name).version, now, revoked)
+            let keys = state.authorities_of(&name).map(str::to_owned);
+            let keys: Vec<String> = keys.collect();
+            (state.krl_version(&name).version, now, revoked, keys)
         };
-        let (version, generated, revoked) = self.ledger.read(look).await?;
-        let bytes = list(environment, key, (version, generated), &revoked)?;
+        let (version, generated, revoked, keys) = self.ledger.read(look).await?;
+        let bytes = list(environment, &keys, (version, generated), &revoked)?;
         let statement = Statement {
             origin: self.ledger.verifier().name().clone(),
             environment: environment.clone(),
@@ -100,50 +112,68 @@ impl Ca {
 }
 
 impl Lists {
-    fn lately(&self, environment: &Environment, version: u64, now: Timestamp) -> Option<Made> {
+    /// The list made last, if it is of that version (of none: the first) and made just now.
+    fn lately(
+        &self,
+        environment: &Environment,
+        version: Option<u64>,
+        now: Timestamp,
+    ) -> Option<Made> {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let made = made.get(environment)?;
         let fresh = now.since(made.generated).as_millis() < FRESH_MILLISECONDS;
-        (made.version == version && fresh).then(|| made.clone())
+        let same = version.is_none_or(|version| version == made.version);
+        (same && fresh).then(|| made.clone())
     }
 
     fn keep(&self, environment: &Environment, made: &Made) {
         let mut lists = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.insert(environment.clone(), made.clone());
+        let kept = lists.entry(environment.clone());
+        let kept = kept.or_insert_with(|| made.clone());
+        // A slower maker must not take a newer list's place: hosts never go back.
+        if (kept.version, kept.generated) < (made.version, made.generated) {
+            *kept = made.clone();
+        }
     }
 }
 
 /// The list's bytes, read again before anybody gets them: a list that sshd cannot read locks
-/// everybody out, and one that says too little lets somebody in.
+/// everybody out, and one that says too little lets somebody in. The serials stand under every key
+/// that ever signed for the environment: they are unique in the log, and certificates of a key that
+/// was rotated out may still be open.
 fn list(
     environment: &Environment,
-    key: &AuthorityKey,
+    keys: &[String],
     (version, generated): (u64, Timestamp),
     revoked: &[u64],
 ) -> Result<Vec<u8>, Failure> {
     let internal = |error: String| Failure::Internal(format!("revocation list: {error}"));
     let comment = format!("jit-ssh {environment}");
+    let keys: Result<Vec<AuthorityKey>, _> = keys.iter().map(|key| key.parse()).collect();
+    let keys = keys.map_err(|error| internal(format!("{error}")))?;
     let ranges: Result<Vec<SerialRange>, _> = revoked
         .iter()
         .map(|serial| SerialRange::new(*serial, *serial))
         .collect();
     let ranges = ranges.map_err(|error| internal(error.to_string()))?;
     let serials: Serials = ranges.into_iter().collect();
-    let contents = Contents {
+    let certificates = keys.iter().map(|key| (key.clone(), serials.clone()));
+    let bytes = krl::write(&Contents {
         version,
         generated,
         comment: comment.parse().map_err(|_| internal(comment.clone()))?,
-        certificates: vec![(key.clone(), serials)],
+        certificates: certificates.collect(),
         keys: Vec::new(),
-    };
-    let bytes = krl::write(&contents);
+    });
     let read = Krl::read(&bytes).map_err(|error| internal(error.to_string()))?;
-    let all = revoked
-        .iter()
-        .all(|serial| read.revokes_serial(key, *serial));
-    let count = read.serials(key).map_or(0, Serials::count);
-    let exactly = u64::try_from(revoked.len()).is_ok_and(|expected| expected == count);
-    if all && exactly && read.version() == version {
+    let says = |key| {
+        read.serials(key)
+            .map_or(serials.is_empty(), |said| *said == serials)
+    };
+    if keys.iter().all(says)
+        && read.version() == version
+        && !(keys.is_empty() && !revoked.is_empty())
+    {
         Ok(bytes)
     } else {
         Err(internal("it does not say what it should".to_owned()))

@@ -1,11 +1,17 @@
 //! Long polls: a caller sleeps until there is something new or its wait is over. Nobody holds a
-//! thread or a place in the ledger's queue meanwhile.
+//! thread or a place in the ledger's queue meanwhile, and nobody waits without end or in crowds.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ca_core::api::WAIT_SECONDS_MAX;
+use ca_core::digest::Digest;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+/// Waits that one session or one host may have at once; more are answered at once.
+const WAITS_MAX: u32 = 8;
 
 /// How long a caller wants to wait, and for what to change.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,56 +22,139 @@ pub struct Wait {
     pub seconds: u64,
 }
 
-/// Tells everybody who waits that the server stops.
+/// Who waits now, and the word that ends it when the server stops.
 #[derive(Debug)]
-pub struct Stopping(watch::Sender<bool>);
+pub struct Waiting {
+    stops: watch::Sender<bool>,
+    callers: Arc<Mutex<HashMap<Digest, u32>>>,
+}
 
-impl Default for Stopping {
+impl Default for Waiting {
     fn default() -> Self {
-        Self(watch::Sender::new(false))
+        Self {
+            stops: watch::Sender::new(false),
+            callers: Arc::default(),
+        }
     }
 }
 
-impl Stopping {
+impl Waiting {
     /// From now on nobody waits.
-    pub fn begin(&self) {
-        self.0.send_replace(true);
+    pub fn end(&self) {
+        self.stops.send_replace(true);
     }
-}
 
-/// The end of a wait, and a topic that wakes it up.
-pub(super) struct Waiter {
-    until: Instant,
-    topic: watch::Receiver<u64>,
-    stopping: watch::Receiver<bool>,
-}
-
-impl Waiter {
-    pub(super) fn new(wait: Wait, mut topic: watch::Receiver<u64>, stopping: &Stopping) -> Self {
-        topic.mark_unchanged();
-        let seconds = match wait.after {
+    /// The wait of the caller with that credential.
+    pub(super) fn begin(&self, wait: Wait, caller: Digest) -> Waiter {
+        let place = wait.after.and_then(|_| Place::take(&self.callers, caller));
+        let seconds = match place {
             Some(_) => wait.seconds.min(WAIT_SECONDS_MAX),
             None => 0,
         };
-        Self {
+        Waiter {
             until: Instant::now() + Duration::from_secs(seconds),
-            topic,
-            stopping: stopping.0.subscribe(),
+            stops: self.stops.subscribe(),
+            _place: place,
         }
     }
+}
 
-    /// Sleeps until the topic changes, `at_most` has passed or the wait is over. False when it is
-    /// over, or the server stops.
-    pub(super) async fn sleep(&mut self, at_most: Option<Duration>) -> bool {
+/// One of the places of a caller, given back when dropped.
+struct Place {
+    callers: Arc<Mutex<HashMap<Digest, u32>>>,
+    caller: Digest,
+}
+
+impl Place {
+    fn take(callers: &Arc<Mutex<HashMap<Digest, u32>>>, caller: Digest) -> Option<Self> {
+        let mut waiting = callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = waiting.entry(caller).or_default();
+        if *places >= WAITS_MAX {
+            return None;
+        }
+        *places += 1;
+        let callers = Arc::clone(callers);
+        Some(Self { callers, caller })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut waiting = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = waiting.get_mut(&self.caller) {
+            *places -= 1;
+            if *places == 0 {
+                waiting.remove(&self.caller);
+            }
+        }
+    }
+}
+
+/// A wait that has begun.
+pub(super) struct Waiter {
+    until: Instant,
+    stops: watch::Receiver<bool>,
+    _place: Option<Place>,
+}
+
+impl Waiter {
+    /// Sleeps until `is_news` holds of what is told, `at_most` has passed or the wait is over.
+    /// False when it is over, or the server stops.
+    pub(super) async fn sleep<T>(
+        &mut self,
+        topic: &mut watch::Receiver<T>,
+        is_news: impl FnMut(&T) -> bool,
+        at_most: Option<Duration>,
+    ) -> bool {
         let now = Instant::now();
         if now >= self.until {
             return false;
         }
         let end = at_most.map_or(self.until, |at_most| self.until.min(now + at_most));
         tokio::select! {
-            changed = self.topic.changed() => changed.is_ok(),
-            _ = self.stopping.wait_for(|stops| *stops) => false,
+            told = topic.wait_for(is_news) => told.is_ok(),
+            _ = self.stops.wait_for(|stops| *stops) => false,
             () = tokio::time::sleep_until(end) => Instant::now() < self.until,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_with_news_with_its_time_and_with_the_server() {
+        let (tell, mut topic) = watch::channel(1_u64);
+        let waiting = Waiting::default();
+        let wait = Wait {
+            after: Some(1),
+            seconds: 20,
+        };
+        let caller = Digest::of(b"caller");
+        let mut waiter = waiting.begin(wait, caller);
+        let began = Instant::now();
+        assert!(!waiter.sleep(&mut topic, |told| *told != 1, None).await);
+        assert_eq!(began.elapsed().as_secs(), 20);
+        let mut waiter = waiting.begin(wait, caller);
+        tell.send_replace(2);
+        assert!(waiter.sleep(&mut topic, |told| *told != 1, None).await);
+        waiting.end();
+        assert!(!waiter.sleep(&mut topic, |told| *told > 2, None).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_caller_has_eight_places_and_others_have_theirs() {
+        let waiting = Waiting::default();
+        let wait = Wait {
+            after: Some(1),
+            seconds: 20,
+        };
+        let places = || waiting.begin(wait, Digest::of(b"one"));
+        let taken: Vec<Waiter> = (0..WAITS_MAX).map(|_| places()).collect();
+        assert!(places().until <= Instant::now());
+        assert!(waiting.begin(wait, Digest::of(b"two")).until > Instant::now());
+        drop(taken);
+        assert!(places().until > Instant::now());
     }
 }

@@ -154,6 +154,7 @@ pub fn plan(
         reserve_bytes: 64 * 1024 * 1024,
         session_hours: 10,
         request_hours: 12,
+        break_glass_days: 30,
         enrolment: Enrolment::default(),
         administrators: BTreeSet::new(),
         requests_per_second: 200,

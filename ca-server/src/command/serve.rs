@@ -80,7 +80,7 @@ pub async fn run(
             () = ledger_stopped(ledger, &stopping) => {}
         }
         // Those who wait for news are answered now, not at the end of their wait.
-        waiting.stopping.begin();
+        waiting.waiting.end();
     };
     let sweep = tokio::spawn(expire_requests(Arc::downgrade(&ca)));
     let watch = watch_policies(&ca)?;

@@ -1,18 +1,29 @@
-//! What waiting callers are woken by: one number for each topic, told after the batch is durable.
+//! What waiting callers are woken by, told after the batch is durable.
 //!
-//! Nobody is woken by records of another topic, so a crowd of idle hosts costs nothing while
-//! certificates are issued.
+//! Everybody looks at what is told before asking the ledger anything: a crowd of idle hosts costs
+//! nothing while certificates are issued or other environments revoke.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ca_core::name::Environment;
 use tokio::sync::watch;
 
 use crate::state::State;
+
+/// Log index of the newest change to each access request that is remembered.
+pub type Revisions = Arc<BTreeMap<u64, u64>>;
+
+/// Version of the revocation list of each environment that ever had one.
+pub type Versions = Arc<BTreeMap<Environment, u64>>;
 
 /// The teller's side.
 #[derive(Debug)]
 pub(super) struct Teller {
     size: watch::Sender<u64>,
-    requests: watch::Sender<u64>,
-    revocations: watch::Sender<u64>,
+    requests: watch::Sender<Revisions>,
+    requests_changed: u64,
+    revocations: watch::Sender<Versions>,
 }
 
 /// The waiters' side. Cheap to clone.
@@ -20,20 +31,21 @@ pub(super) struct Teller {
 pub struct News {
     /// Number of durable records.
     pub size: watch::Receiver<u64>,
-    /// Log index of the newest change to any access request.
-    pub requests: watch::Receiver<u64>,
-    /// Newest version of any revocation list.
-    pub revocations: watch::Receiver<u64>,
+    /// See [`Revisions`].
+    pub requests: watch::Receiver<Revisions>,
+    /// See [`Versions`].
+    pub revocations: watch::Receiver<Versions>,
 }
 
 /// Both sides, as of `state`.
 pub(super) fn channel(state: &State) -> (Teller, News) {
     let (size, see_size) = watch::channel(state.size());
-    let (requests, see_requests) = watch::channel(state.requests_changed());
-    let (revocations, see_revocations) = watch::channel(newest_list(state));
+    let (requests, see_requests) = watch::channel(revisions(state));
+    let (revocations, see_revocations) = watch::channel(versions(state));
     let teller = Teller {
         size,
         requests,
+        requests_changed: state.requests_changed(),
         revocations,
     };
     let news = News {
@@ -46,22 +58,31 @@ pub(super) fn channel(state: &State) -> (Teller, News) {
 
 impl Teller {
     /// Tells what is new in `state`, which is durable.
-    pub(super) fn tell(&self, state: &State) {
-        tell(&self.size, state.size());
-        tell(&self.requests, state.requests_changed());
-        tell(&self.revocations, newest_list(state));
+    pub(super) fn tell(&mut self, state: &State) {
+        self.size.send_replace(state.size());
+        if self.requests_changed != state.requests_changed() {
+            self.requests_changed = state.requests_changed();
+            self.requests.send_replace(revisions(state));
+        }
+        let versions = versions(state);
+        self.revocations.send_if_modified(|told| {
+            let changed = *told != versions;
+            *told = versions;
+            changed
+        });
     }
 }
 
-fn tell(topic: &watch::Sender<u64>, now: u64) {
-    topic.send_if_modified(|told| {
-        let changed = *told != now;
-        *told = now;
-        changed
-    });
+fn revisions(state: &State) -> Revisions {
+    let requests = state.access_requests();
+    Arc::new(requests.map(|r| (r.index, r.revision)).collect())
 }
 
-fn newest_list(state: &State) -> u64 {
-    let versions = state.krl_versions().map(|(_, list)| list.version);
-    versions.max().unwrap_or_default()
+fn versions(state: &State) -> Versions {
+    let versions = state.krl_versions();
+    Arc::new(
+        versions
+            .map(|(name, list)| (name.clone(), list.version))
+            .collect(),
+    )
 }

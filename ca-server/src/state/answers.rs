@@ -6,16 +6,32 @@ use ca_core::name::{Environment, Subject};
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 
+use super::emergency::is_same;
 use super::{
     AccessRequest, BreakGlassKey, Emergency, Freeze, Host, JoinToken, Known, KrlVersion, LATE,
     Review, State,
 };
 
 impl State {
-    /// Whether the record of this certificate, signed offline, was imported.
+    /// Whether this record of a certificate that was signed offline was imported.
     #[must_use]
-    pub fn is_imported(&self, serial: u64) -> bool {
-        self.emergency.imported.contains(&serial)
+    pub fn is_imported(&self, serial: u64, record: &Digest) -> bool {
+        let mut imported = self.emergency.imported.iter();
+        imported.any(|(number, _, digest)| *number == serial && digest == record)
+    }
+
+    /// Whether some record of a certificate with this serial of that offline key was imported.
+    #[must_use]
+    pub fn has_imported(&self, serial: u64, fingerprint: &str) -> bool {
+        let mut imported = self.emergency.imported.iter();
+        imported.any(|(number, key, _)| *number == serial && key == fingerprint)
+    }
+
+    /// Whether this target is frozen.
+    #[must_use]
+    pub fn is_frozen(&self, target: &FreezeTarget) -> bool {
+        let mut frozen = self.emergency.freezes.keys();
+        frozen.any(|frozen| is_same(frozen, target))
     }
 
     /// The access request of that number (log index), open or over for less than a day.
@@ -36,6 +52,16 @@ impl State {
         now: Timestamp,
     ) -> impl Iterator<Item = &'a AccessRequest> {
         self.requests.open_of(subject, now)
+    }
+
+    /// A person's access requests, open or not.
+    pub fn requests_of<'a>(
+        &'a self,
+        subject: &'a Subject,
+    ) -> impl Iterator<Item = &'a AccessRequest> {
+        self.requests
+            .all()
+            .filter(move |request| request.person.subject == *subject)
     }
 
     /// A state with nothing but the wanted requests, the people who approved them, freezes and
@@ -63,6 +89,21 @@ impl State {
             emergency,
             ..Self::default()
         }
+    }
+
+    /// Every key that ever signed for `environment`, and every offline key whose records were
+    /// imported: certificates of each may still be open.
+    pub fn authorities_of<'a>(
+        &'a self,
+        environment: &'a Environment,
+    ) -> impl Iterator<Item = &'a str> {
+        let online = self
+            .ca_keys
+            .iter()
+            .filter(move |(name, _)| name == environment);
+        let offline = self.emergency.authorities.iter();
+        let offline = offline.filter(move |(name, _)| name == environment);
+        online.chain(offline).map(|(_, key)| key.as_str())
     }
 
     /// Log index of the newest change to any access request.
@@ -183,7 +224,7 @@ impl State {
     #[must_use]
     pub fn unreviewed(&self, person: &Person) -> u64 {
         let of_person = |review: &&Review| match &review.subject {
-            Some(subject) => *subject == person.subject,
+            Some(subject) => *subject == person.subject || review.user == person.user,
             None => review.user == person.user,
         };
         let count = self.emergency.reviews.values().filter(of_person).count();

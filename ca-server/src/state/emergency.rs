@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use ca_core::digest::Digest;
 use ca_core::event::{
     BreakGlassImported, BreakGlassKeyAdded, CertificateIssued, FreezeTarget, Frozen, Person,
     ReviewClosed,
@@ -20,6 +21,8 @@ pub struct Known {
     pub user: UserName,
     /// Groups that the provider named.
     pub groups: BTreeSet<String>,
+    /// When that was.
+    pub seen: Timestamp,
 }
 
 /// A key for the day when the identity provider is down.
@@ -74,8 +77,11 @@ pub(super) struct Emergency {
     /// By serial of the certificate.
     #[serde(with = "pairs")]
     pub(super) reviews: BTreeMap<u64, Review>,
-    /// Serials of certificates that were signed offline and whose records are here, for ever.
-    pub(super) imported: BTreeSet<u64>,
+    /// Certificates that were signed offline and whose records are here, for ever: serial,
+    /// fingerprint of the key that signed, digest of the record.
+    pub(super) imported: BTreeSet<(u64, String, Digest)>,
+    /// The offline keys of those, with their environments.
+    pub(super) authorities: BTreeSet<(Environment, String)>,
     #[serde(with = "pairs")]
     pub(super) freezes: BTreeMap<FreezeTarget, Freeze>,
 }
@@ -114,9 +120,11 @@ impl Emergency {
 
     pub(super) fn imported(&mut self, imported: &BreakGlassImported, index: u64, time: Timestamp) {
         let record = &imported.record;
-        if !self.imported.insert(record.serial.get()) {
-            return;
-        }
+        let (serial, key) = (record.serial.get(), &record.authority_key);
+        self.imported
+            .insert((serial, key.fingerprint(), imported.record_digest));
+        self.authorities
+            .insert((record.environment.clone(), key.to_string()));
         let review = Review {
             index,
             user: record.user.clone(),
@@ -140,10 +148,21 @@ impl Emergency {
             reason: frozen.reason.clone(),
             since,
         };
+        self.lifted(&frozen.target);
         self.freezes.insert(frozen.target.clone(), freeze);
     }
 
     pub(super) fn lifted(&mut self, target: &FreezeTarget) {
-        self.freezes.remove(target);
+        // By identity: a person may have got another name since.
+        self.freezes.retain(|frozen, _| !is_same(frozen, target));
+    }
+}
+
+/// Whether two freezes are about the same environment or the same identity.
+pub(super) fn is_same(a: &FreezeTarget, b: &FreezeTarget) -> bool {
+    match (a, b) {
+        (FreezeTarget::Environment(a), FreezeTarget::Environment(b)) => a == b,
+        (FreezeTarget::Person(a), FreezeTarget::Person(b)) => a.subject == b.subject,
+        _ => false,
     }
 }

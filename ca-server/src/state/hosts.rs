@@ -54,6 +54,8 @@ pub struct SshSession {
     pub account: Principal,
     /// When it began, by the host's clock.
     pub began: Timestamp,
+    /// Whether the host said that it should have ended and could not be.
+    pub not_ended: bool,
 }
 
 /// Permission for one host to join.
@@ -75,8 +77,18 @@ impl Host {
             SessionEvent::Began => {
                 self.ssh_sessions.contains_key(ssh_session) || self.ended.contains_key(ssh_session)
             }
+            SessionEvent::NotEnded => {
+                let open = self.ssh_sessions.get(ssh_session);
+                open.is_none_or(|session| session.not_ended)
+            }
             _ => self.ended.contains_key(ssh_session),
         }
+    }
+
+    /// How many ssh sessions are remembered, open or ended.
+    #[must_use]
+    pub fn told(&self) -> usize {
+        self.ssh_sessions.len() + self.ended.len()
     }
 }
 
@@ -193,9 +205,14 @@ impl Hosts {
                 serial: report.serial,
                 account: report.account.clone(),
                 began: report.at,
+                not_ended: false,
             };
             host.ssh_sessions.insert(report.ssh_session, session);
-        } else if report.happened != SessionEvent::NotEnded {
+        } else if report.happened == SessionEvent::NotEnded {
+            if let Some(session) = host.ssh_sessions.get_mut(&report.ssh_session) {
+                session.not_ended = true;
+            }
+        } else {
             host.ssh_sessions.remove(&report.ssh_session);
             host.ended.insert(report.ssh_session, time);
         }

@@ -3,11 +3,13 @@
 use ca_core::api::SecondFactor;
 use ca_core::digest::Digest;
 use ca_core::event::{
-    BreakGlassSessionOpened, Refused, SessionOpened, TicketIssued, TotpConfirmed, TotpOffered,
+    BreakGlassImported, BreakGlassSessionOpened, Person, Refused, SessionOpened, TicketIssued,
+    TotpConfirmed, TotpOffered,
 };
+use ca_core::name::Subject;
 use ca_core::time::Timestamp;
 
-use super::{Ending, Known, Offer, Session, State, Ticket, counts_for_lockout};
+use super::{Certificate, Ending, Known, LATE, Offer, Session, State, Ticket, counts_for_lockout};
 use crate::authn::totp::Lockout;
 
 impl State {
@@ -48,6 +50,7 @@ impl State {
         let known = Known {
             user: opened.person.user.clone(),
             groups: opened.groups.clone(),
+            seen: time,
         };
         self.emergency
             .people
@@ -151,4 +154,42 @@ impl State {
                 .remove(&(session.expires, Ending::Session(*token)));
         }
     }
+
+    /// A certificate that was signed offline can be revoked like any other once its record is here.
+    pub(super) fn offline_imported(
+        &mut self,
+        imported: &BreakGlassImported,
+        index: u64,
+        time: Timestamp,
+    ) {
+        self.emergency.imported(imported, index, time);
+        let record = &imported.record;
+        let Ok(subject) = Subject::new(OFFLINE, record.user.as_str()) else {
+            return;
+        };
+        let serial = record.serial.get();
+        let valid_before = Timestamp::from_unix_seconds(record.valid_before);
+        if valid_before <= time || self.certificates.contains_key(&serial) {
+            return;
+        }
+        let forgotten = valid_before.plus(LATE);
+        self.ends.insert((forgotten, Ending::Certificate(serial)));
+        let certificate = Certificate {
+            person: Person {
+                subject,
+                user: record.user.clone(),
+            },
+            environment: record.environment.clone(),
+            principals: record.principals.as_slice().to_vec(),
+            valid_before,
+            request_id: String::new(),
+            session: Digest::from_bytes([0; 32]),
+            subject_key: record.subject_key.clone(),
+            request: None,
+        };
+        self.certificates.insert(serial, certificate);
+    }
 }
+
+/// Issuer of people of whom only a name is known: they were named offline, nobody signed in.
+pub(crate) const OFFLINE: &str = "offline";

@@ -191,6 +191,21 @@ impl Requests {
 
     /// Everything of a person was taken away, what they asked for included.
     pub(super) fn revoked(&mut self, revoked: &CertificatesRevoked, index: u64, at: Timestamp) {
+        if revoked.everything {
+            let holder = &revoked.holder.subject;
+            for request in self.by_index.values_mut() {
+                if request.outcome.is_none()
+                    && request.votes.iter().any(|v| v.by.subject == *holder)
+                {
+                    request.votes.retain(|vote| vote.by.subject != *holder);
+                    "another approval: one that was given was revoked"
+                        .clone_into(&mut request.needs);
+                    request.approvals_missing = request.approvals_missing.max(1);
+                    request.revision = index;
+                    self.changed = index;
+                }
+            }
+        }
         for number in &revoked.requests {
             let reason = revoked.reason.clone();
             let outcome = Outcome::Denied {

@@ -84,6 +84,7 @@ fn revoked(serials: Vec<u64>) -> Event {
         serials,
         cause: RevocationCause::Revoked,
         sessions: Vec::new(),
+        everything: false,
         requests: Vec::new(),
         reason: None,
         source: "::1".parse().unwrap(),

@@ -6,6 +6,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ca_core::api::{EnrolHost, HostEnrolled};
 use ca_core::time::Timestamp;
@@ -180,7 +181,7 @@ fn write_state(place: &Place, enrolled: &HostEnrolled, now: Timestamp) -> Result
 /// Without it everything is in place and nobody gets in until the daemon has fetched it.
 fn first_list(place: &Place, authority: Authority, enrolled: &HostEnrolled) -> Result<(), Failure> {
     let authority = authority.with_credential(place.read_credential()?);
-    let signed = authority.list(&place.config.environment, None)?;
+    let signed = authority.list(&place.config.environment, None, Duration::ZERO)?;
     list_store::install(place, &enrolled.settings, &signed, clock::now())
         .map(drop)
         .map_err(|error| Failure::new(Exit::Broken, error.to_string()))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::authority::Authority;
 use crate::list_store::install;
-use crate::{backoff, clock, journal};
+use crate::{backoff, clock, journal, staleness};
 
 use super::shared::Shared;
 
@@ -47,12 +47,13 @@ pub(crate) fn keep(shared: &Shared, authority: &Authority, tell: &SyncSender<()>
 
 fn ask(shared: &Shared, authority: &Authority, after: Option<u64>) -> Result<Option<u64>, String> {
     let environment = &shared.place.config.environment;
+    let settings = shared.settings();
     let signed = authority
-        .list(environment, after)
+        .list(environment, after, staleness::wait(&settings))
         .map_err(|error| error.to_string())?;
     let now = clock::now();
-    let held = install(&shared.place, &shared.settings(), &signed, now)
-        .map_err(|error| error.to_string())?;
+    let held =
+        install(&shared.place, &settings, &signed, now).map_err(|error| error.to_string())?;
     shared.set_held(held);
     shared.heard(now);
     Ok(shared.version())

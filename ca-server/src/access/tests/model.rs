@@ -290,11 +290,15 @@ impl Model {
             return;
         };
         let live = self.certificates[&serial].plus(LATE) > self.stage.now;
+        let version = |model: &Self| {
+            let state = &model.stage.state;
+            state.krl_version(&model.stage.rules.name).version
+        };
+        let before = version(self);
         // Together with one that nobody has.
         self.stage.revoke(NAMES[0], vec![serial, 99]);
-        let version = self.stage.state.krl_version(&self.stage.rules.name).version;
         let news = live && self.revoked.insert(serial);
-        assert_eq!(version > self.version, news, "the version of the list");
+        assert_eq!(version(self) > before, news, "the version of the list");
     }
 
     fn restart(&mut self) {

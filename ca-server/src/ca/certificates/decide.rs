@@ -27,7 +27,7 @@ pub(super) fn decide(
     (state, turn): (&State, Turn),
     actor: &Actor,
     policies: &PolicySet,
-    (parsed, nonce): (Parsed<'_>, [u8; 32]),
+    (mut parsed, nonce): (Parsed<'_>, [u8; 32]),
 ) -> Result<Either<Prepared, Event>, Refusal<NotRecorded>> {
     let source = parsed.wish.source;
     not_frozen(state, actor, &parsed.signing.rules, source)?;
@@ -42,6 +42,7 @@ pub(super) fn decide(
         activate((state, turn), actor, (index, &parsed.wish), book)?
     } else {
         opened_before(state, turn, actor, &parsed, book)?;
+        schedule(&mut parsed.wish, turn).map_err(|failure| refuse_wish(actor, failure, source))?;
         let wish = parsed.wish.clone();
         if wish.not_before.is_some_and(|time| turn.now() < time) {
             let opened = open(ca, (state, turn), actor, &parsed, book)?;
@@ -60,6 +61,18 @@ pub(super) fn decide(
         }
     };
     prepare(actor, grant, (parsed, nonce), turn).map(Either::This)
+}
+
+/// A start that has passed is now; one far ahead is a mistake.
+fn schedule(wish: &mut Wish, turn: Turn) -> Result<(), Failure> {
+    wish.not_before = wish.not_before.filter(|start| turn.now() < *start);
+    match wish.not_before {
+        Some(start) if turn.now().plus(request::AHEAD_MAX) < start => Err(Failure::Invalid {
+            field: "not_before",
+            detail: "access is scheduled at most 30 days ahead".to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The grant as a certificate to be signed.
@@ -176,18 +189,23 @@ fn open(
     book: Rulebook<'_>,
 ) -> Result<Option<Event>, Refusal<NotRecorded>> {
     let wish = &parsed.wish;
-    let Some(missing) = request::needs(actor, wish, book, turn.now()) else {
+    if wish.principals.as_slice().len() > request::PRINCIPALS_MAX {
         return Ok(None);
-    };
+    }
     let refuse = |why| Refusal::<NotRecorded>::from(refuse_wish(actor, why, wish.source));
-    let open = state.open_requests_of(&actor.person().subject, turn.now());
-    if open.count() >= request::OPEN_MAX {
+    // Before anything costly: who has many requests is told so at once.
+    let subject = &actor.person().subject;
+    let open = state.open_requests_of(subject, turn.now()).count();
+    let remembered = state.requests_of(subject).count();
+    if open >= request::OPEN_MAX || remembered >= request::REMEMBERED_MAX {
         let sentence = format!(
-            "you have {} open requests: withdraw one first",
-            request::OPEN_MAX
+            "you have {open} open requests and made {remembered} lately: withdraw some, or wait a day"
         );
         return Err(refuse(denied_plainly(&Denial::because(&sentence))));
     }
+    let Some(missing) = request::needs(actor, wish, book, turn.now()) else {
+        return Ok(None);
+    };
     let expires = match wish.not_before {
         Some(start) => start.plus(wish.duration),
         None => turn.now().plus(ca.settings.request),

@@ -27,7 +27,10 @@ impl Viewer<'_> {
         let at = (self.caller.source, self.now);
         let mine = request.person.subject == self.actor.person().subject;
         let may_decide = vote::may_decide(self.actor, request, book, at).is_ok();
-        (mine || may_decide).then(|| self.shown(request, book, (mine, may_decide)))
+        // Who could decide it with a fresh second factor sees it, to learn that.
+        let fresh = self.actor.with_fresh_second_factor();
+        let sees = may_decide || vote::may_decide(&fresh, request, book, at).is_ok();
+        (mine || sees).then(|| self.shown(request, book, (mine, may_decide)))
     }
 
     fn shown(

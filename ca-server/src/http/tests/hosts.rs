@@ -29,7 +29,7 @@ impl Running {
             "-f",
             path.to_str().unwrap(),
         ]);
-        let public = std::fs::read_to_string(path.with_extension("pub")).unwrap();
+        let public = std::fs::read_to_string(self.file(&format!("{name}.pub"))).unwrap();
         public.trim().to_owned()
     }
 
@@ -326,6 +326,7 @@ async fn what_is_reported_twice_is_recorded_once_and_an_unknown_certificate_is_a
     let found = server
         .get_as(&carol, "/v1/audit?kind=ssh-session-reported")
         .await;
+    assert_eq!(found.status, 200, "{}", found.body);
     let records = found.body["records"].as_array().unwrap().iter();
     let known: Vec<bool> = records
         .map(|record| {

@@ -112,6 +112,7 @@ fn revoked(by: &str, cause: RevocationCause) -> Event {
         serials: vec![SERIAL],
         cause,
         sessions: vec![digest()],
+        everything: false,
         requests: Vec::new(),
         reason: Some("laptop lost".to_owned()),
         source: source(),

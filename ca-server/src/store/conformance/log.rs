@@ -82,6 +82,7 @@ pub(crate) fn sample(index: u64) -> Record {
             serials: vec![serial(index - 2), serial(index - 1)],
             cause: RevocationCause::Revoked,
             sessions: Vec::new(),
+            everything: false,
             requests: Vec::new(),
             reason: None,
             source,

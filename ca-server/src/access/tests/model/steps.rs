@@ -57,18 +57,21 @@ pub(super) enum Step {
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let who = 0..NAMES.len();
     let decider = prop_oneof![1 => 0..2usize, 5 => 2..NAMES.len()];
+    let asker = prop_oneof![4 => 0..2usize, 1 => 2..NAMES.len()];
+    let seen = prop_oneof![9 => Just(0usize), 1 => 1usize..4];
     // Mostly one of the last, so that something comes of it.
-    let which = prop_oneof![4 => Just(0usize), 2 => Just(1), 1 => 0usize..6];
+    let which = prop_oneof![8 => Just(0usize), 2 => Just(1), 1 => 0usize..6];
     let rarely = prop_oneof![9 => Just(false), 1 => Just(true)];
-    let most = prop_oneof![4 => Just(None), 1 => Just(Some(59)), 3 => (60u64..8000).prop_map(Some)];
+    let most = prop_oneof![8 => Just(None), 1 => Just(Some(59)), 3 => (60u64..4000).prop_map(Some)];
     let later = prop_oneof![2 => Just(None), 1 => (1u64..10_000).prop_map(Some)];
     let long = proptest::sample::select(LENGTHS.to_vec());
     prop_oneof![
-        1 => who.clone().prop_map(|who| Step::SignIn { who, with: who }),
+        4 => who.clone().prop_map(|who| Step::SignIn { who, with: who }),
         1 => (who.clone(), 0..GROUPS.len()).prop_map(|(who, with)| Step::SignIn { who, with }),
-        3 => (prop_oneof![4 => 0..2usize, 1 => 2..NAMES.len()], long, later).prop_map(|(who, long, later)| Step::Open { who, long, later }),
-        16 => (decider, rarely.clone(), which.clone(), prop_oneof![9 => Just(0usize), 1 => 1usize..4], most)
-            .prop_map(|(who, stale, which, seen, most)| Step::Approve { who, stale, which, seen, most }),
+        2 => (asker, long, later)
+            .prop_map(|(who, long, later)| Step::Open { who, long, later }),
+        16 => (decider, rarely.clone(), which.clone(), seen, most).prop_map(
+            |(who, stale, which, seen, most)| Step::Approve { who, stale, which, seen, most }),
         1 => (who.clone(), rarely.clone(), which.clone())
             .prop_map(|(who, stale, which)| Step::Deny { who, stale, which }),
         1 => (who.clone(), which.clone()).prop_map(|(who, which)| Step::Withdraw { who, which }),
@@ -78,7 +81,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Expire),
         2 => which.prop_map(|which| Step::Revoke { which }),
         1 => who.clone().prop_map(|who| Step::Freeze { who }),
-        3 => who.prop_map(|who| Step::Lift { who }),
+        6 => who.prop_map(|who| Step::Lift { who }),
         1 => Just(Step::Restart),
     ]
 }
