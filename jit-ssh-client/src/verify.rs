@@ -192,11 +192,6 @@ fn in_the_log(
     let entry = receipt.extra().ok_or(DistrustError::Receipt("no entry"))?;
     let leaf = Leaf::decode(entry).map_err(|_| DistrustError::Receipt("not an entry"))?;
     let serial = certificate.serial();
-    // An emergency is one in the certificate, which hosts log, and in the log, which others review.
-    let kind = match certificate.key_id().mark {
-        Mark::BreakGlass => Kind::BreakGlass,
-        Mark::Ordinary => Kind::UserCertificate,
-    };
     let checks = [
         (serial.epoch() == log.epoch, "another log"),
         (serial.index() == receipt.index(), "another index"),

@@ -279,6 +279,7 @@ impl Stage {
             cause: RevocationCause::Revoked,
             sessions: Vec::new(),
             requests: Vec::new(),
+            everything: false,
             reason: None,
             source: SOURCE,
         }));
