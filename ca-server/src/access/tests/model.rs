@@ -224,7 +224,8 @@ impl Model {
         };
         let (session, with) = self.session(who, stale);
         let noted = &self.noted[number];
-        let expected = who != noted.by && decides(&with) && noted.is_open(self.stage.now);
+        let expected =
+            who != noted.by && decides(&with) && !self.frozen[who] && noted.is_open(self.stage.now);
         let outcome = self.stage.deny(session, noted.index);
         assert_eq!(outcome.is_ok(), expected, "{outcome:?}");
         self.noted[number].over |= expected;
