@@ -145,22 +145,36 @@ impl Ca {
     pub async fn record_start(&self) -> Result<(), Failure> {
         self.record_policies().await?;
         for (name, signing) in &self.environments {
-            let (environment, public_key) = (name.clone(), signing.signer.public_key().to_string());
-            let added = self.ledger.commit(move |state, _| {
-                if state.knows_ca_key(&environment, &public_key) {
-                    return Err(Refusal {
-                        why: (),
-                        record: None,
-                    });
-                }
-                Ok(Event::CaKeyAdded(CaKeyAdded {
-                    environment,
-                    public_key,
-                }))
-            });
-            ignore_refusal(added.await)?;
+            let keys = [
+                (Some(&signing.signer), false),
+                (signing.host_signer.as_ref(), true),
+            ];
+            for (signer, hosts) in keys {
+                let Some(signer) = signer else {
+                    continue;
+                };
+                let added = CaKeyAdded {
+                    environment: name.clone(),
+                    public_key: signer.public_key().to_string(),
+                    hosts,
+                };
+                self.record_key(added).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn record_key(&self, added: CaKeyAdded) -> Result<(), Failure> {
+        let recorded = self.ledger.commit(move |state, _| {
+            if state.knows_ca_key(&added) {
+                return Err(Refusal {
+                    why: (),
+                    record: None,
+                });
+            }
+            Ok(Event::CaKeyAdded(added))
+        });
+        ignore_refusal(recorded.await)
     }
 
     /// Records the policy set in force, if it is not the one recorded last.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ca_core::digest::Digest;
-use ca_core::event::{Attempt, CertificateIssued, Event, LogCreated, Refused};
+use ca_core::event::{Attempt, CaKeyAdded, CertificateIssued, Event, LogCreated, Refused};
 use ca_core::name::{Environment, Subject};
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
@@ -47,6 +47,7 @@ pub struct State {
     spent_id_tokens: HashMap<Digest, Timestamp>,
     tickets: HashMap<Digest, Ticket>,
     ca_keys: BTreeSet<(Environment, String)>,
+    host_ca_keys: BTreeSet<(Environment, String)>,
     policy: Option<Digest>,
     krl: BTreeMap<Environment, KrlVersion>,
     requests: Requests,
@@ -156,11 +157,19 @@ impl State {
             })
     }
 
-    /// Whether the log knows this CA key for this environment.
+    /// Whether the log knows this CA key for this environment and use.
     #[must_use]
-    pub fn knows_ca_key(&self, environment: &Environment, public_key: &str) -> bool {
-        self.ca_keys
-            .contains(&(environment.clone(), public_key.to_owned()))
+    pub fn knows_ca_key(&self, key: &CaKeyAdded) -> bool {
+        let named = (key.environment.clone(), key.public_key.clone());
+        self.ca_keys(key.hosts).contains(&named)
+    }
+
+    const fn ca_keys(&self, hosts: bool) -> &BTreeSet<(Environment, String)> {
+        if hosts {
+            &self.host_ca_keys
+        } else {
+            &self.ca_keys
+        }
     }
 
     /// Digest of the policy set last recorded.
@@ -206,8 +215,12 @@ impl State {
             }
             Event::BreakGlassSessionOpened(opened) => self.break_glass_session_opened(opened, time),
             Event::CaKeyAdded(key) => {
-                self.ca_keys
-                    .insert((key.environment.clone(), key.public_key.clone()));
+                let named = (key.environment.clone(), key.public_key.clone());
+                if key.hosts {
+                    self.host_ca_keys.insert(named);
+                } else {
+                    self.ca_keys.insert(named);
+                }
             }
             Event::CertificateIssued(issued) => self.certificate_issued(issued, index, time),
             Event::CertificatesRevoked(revoked) => {

@@ -67,6 +67,9 @@ pub struct CaKeyAdded {
     pub environment: Environment,
     /// OpenSSH one-line public key without comment.
     pub public_key: String,
+    /// Whether it signs certificates of hosts, and none of people.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub hosts: bool,
 }
 
 /// See [`super::Event::PolicyLoaded`].

@@ -217,6 +217,7 @@ pub(crate) fn examples() -> Vec<(&'static str, Event)> {
             .to_owned(),
     };
     let key = CaKeyAdded {
+        hosts: false,
         environment: "prod".parse().unwrap(),
         public_key:
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOpKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs"

@@ -162,7 +162,7 @@ struct Walk<'a> {
     time: Timestamp,
     /// None once a record could not be folded.
     state: Option<State>,
-    authorities: HashSet<(Environment, Vec<u8>)>,
+    authorities: HashSet<(Environment, bool, Vec<u8>)>,
     /// Whether every leaf so far was read.
     whole: bool,
     sound: [bool; 4],
@@ -280,7 +280,8 @@ impl Walk<'_> {
         match (&event, authority) {
             (Event::CaKeyAdded(key), _) => match key.public_key.parse::<AuthorityKey>() {
                 Ok(public) => {
-                    let known = (key.environment.clone(), public.blob().to_vec());
+                    let blob = public.blob().to_vec();
+                    let known = (key.environment.clone(), key.hosts, blob);
                     self.authorities.insert(known);
                 }
                 Err(error) => {
@@ -288,10 +289,13 @@ impl Walk<'_> {
                     self.fail(Part::Records, Finding::new(at, what));
                 }
             },
-            (Event::CertificateIssued(issued), Some(blob)) => {
+            (Event::CertificateIssued(_) | Event::HostCertificateIssued(_), Some(blob)) => {
                 self.report.certificates += 1;
-                let environment = issued.asked.environment.clone();
-                if !self.authorities.contains(&(environment, blob)) {
+                let hosts = matches!(event, Event::HostCertificateIssued(_));
+                let known = event
+                    .environment()
+                    .map(|environment| (environment.clone(), hosts, blob));
+                if !known.is_some_and(|known| self.authorities.contains(&known)) {
                     let what = "the log names no such CA key for its environment".to_owned();
                     self.fail(Part::Certificates, Finding::new(at, what));
                 }

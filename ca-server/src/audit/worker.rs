@@ -115,7 +115,10 @@ fn check_record(record: &Record, (epoch, index): (u32, u64)) -> Result<Folded, S
         (Event::CertificateIssued(issued), Some(bytes)) => {
             Some(certificate::check(issued, bytes, (epoch, index))?)
         }
-        (Event::CertificateIssued(_), None) => {
+        (Event::HostCertificateIssued(issued), Some(bytes)) => {
+            Some(certificate::check_host(issued, bytes, (epoch, index))?)
+        }
+        (Event::CertificateIssued(_) | Event::HostCertificateIssued(_), None) => {
             return Err("it issues a certificate and holds none".to_owned());
         }
         (_, Some(_)) => return Err("it holds a certificate that its event does not issue".into()),

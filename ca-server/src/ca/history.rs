@@ -153,8 +153,9 @@ fn story(ledger: &Ledger, number: u64) -> Result<BTreeMap<u64, (Timestamp, Event
             let numbers = event.serials();
             // The index keeps hashes of terms only.
             if numbers.contains(&number) {
-                // A record about many certificates belongs to this story, theirs do not.
-                if numbers.len() <= 2 {
+                // Only a certificate leads from its serial to its request and back: what ended
+                // several grants belongs to each of their stories and joins none.
+                if matches!(event, Event::CertificateIssued(_)) {
                     open.extend(numbers);
                 }
                 told.insert(index, (time, event));

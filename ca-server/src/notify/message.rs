@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use ca_core::api::SessionEvent;
-use ca_core::event::{CertificateIssued, CertificatesRevoked, Event, RequestOpened};
-use ca_core::name::{Environment, Principal};
+use ca_core::event::{
+    BreakGlassImported, CertificateIssued, CertificatesRevoked, Event, RequestOpened,
+};
+use ca_core::name::{Environment, Principal, UserName};
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,8 @@ pub enum Topic {
     ApprovalGiven,
     /// Glass was broken: an emergency certificate.
     BreakGlass,
+    /// A certificate that was signed while the authority was away is in the log now.
+    BreakGlassImported,
     /// Somebody signed in without the identity provider.
     BreakGlassSessionOpened,
     /// Certificates were taken away by somebody else than their holder.
@@ -154,6 +158,7 @@ pub fn message(index: u64, event: &Event) -> Option<Message> {
     match event {
         Event::RequestOpened(opened) => Some(request_opened(index, opened)),
         Event::CertificateIssued(issued) if issued.break_glass => Some(break_glass(index, issued)),
+        Event::BreakGlassImported(imported) => Some(break_glass_imported(index, imported)),
         Event::CertificatesRevoked(revoked) if revoked.by.subject != revoked.holder.subject => {
             Some(revoked_by_others(index, revoked))
         }
@@ -246,6 +251,43 @@ fn break_glass(index: u64, issued: &CertificateIssued) -> Message {
             valid_before: Some(end),
             reason: asked.reason.clone(),
             ticket: asked.ticket.clone(),
+            command: Some(command),
+            ..Data::at(index)
+        },
+    }
+}
+
+fn break_glass_imported(index: u64, imported: &BreakGlassImported) -> Message {
+    let record = &imported.record;
+    let end = Timestamp::from_unix_seconds(record.valid_before);
+    let command = format!("jit-ssh review {index}");
+    let accounts = record.principals.as_slice();
+    let holders: Vec<&str> = record.holders.iter().map(UserName::as_str).collect();
+    let headline = Line::new("BREAK-GLASS: while the authority was away ")
+        .value(&record.user)
+        .words(" got ")
+        .value(&record.environment)
+        .words(" as ")
+        .value(join(accounts))
+        .words(format!(" until {end}, signed at {}", record.signed_at));
+    let signed = Line::new("with the shares of ").value(holders.join(", "));
+    let mut lines = vec![
+        headline,
+        signed.words("; imported by ").value(&imported.imported_by),
+    ];
+    lines.extend(why(Some(&record.reason), None));
+    lines.push(Line::new("review it: ").value(&command));
+    Message {
+        topic: Topic::BreakGlassImported,
+        lines,
+        data: Data {
+            requester: Some(record.user.to_string()),
+            by: Some(imported.imported_by.clone()),
+            environment: Some(record.environment.clone()),
+            accounts: accounts.to_vec(),
+            serials: vec![record.serial.get()],
+            valid_before: Some(end),
+            reason: Some(record.reason.clone()),
             command: Some(command),
             ..Data::at(index)
         },

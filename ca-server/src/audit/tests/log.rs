@@ -151,6 +151,7 @@ impl Running {
 
     pub(super) async fn add_ca_key(&self) {
         let added = Event::CaKeyAdded(CaKeyAdded {
+            hosts: false,
             environment: "prod".parse().unwrap(),
             public_key: authority(5).to_string(),
         });

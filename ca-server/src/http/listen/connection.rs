@@ -1,5 +1,6 @@
 //! One connection, from its first byte to its last.
 
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -96,24 +97,41 @@ where
     };
     let builder = builder();
     let mut connection = pin!(builder.serve_connection(TokioIo::new(noted), service));
-    loop {
-        tokio::select! {
-            // How it ended is the client's business; our own errors are traced where they happen.
-            _ = connection.as_mut() => return,
-            () = guest.activity.evicted.notified() => break,
-            _ = stop.wait_for(|stop| *stop) => break,
-            () = tokio::time::sleep(LOOK_EVERY.min(guest.limits().head)) => {
-                if guest.activity.is_overdue(Instant::now(), guest.limits()) {
-                    return;
-                }
-            }
-        }
+    tokio::select! {
+        // The connection first: whether a request is under way is asked after it had its turn.
+        biased;
+        // How it ended is the client's business; our own errors are traced where they happen.
+        _ = connection.as_mut() => return,
+        () = guest.activity.evicted.notified() => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = overdue(&guest) => return,
     }
     if !guest.activity.is_idle() {
         connection.as_mut().graceful_shutdown();
         // It has no place any more, so a client that never reads must not stay for ever.
         drop(tokio::time::timeout(LEAVE_WITHIN, connection).await);
     }
+}
+
+/// Completes when what goes on has taken too long; to be polled whenever the connection was.
+///
+/// Has no timer while a request is under way, however long that is: a crowd that waits for news
+/// costs nothing. The end of the request polls the connection, and so this.
+async fn overdue(guest: &Guest) {
+    let limits = guest.limits();
+    let pause = LOOK_EVERY.min(limits.head);
+    let mut look = pin!(tokio::time::sleep(pause));
+    poll_fn(|context| {
+        while guest.activity.is_idle() && look.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            if guest.activity.is_overdue(now, limits) {
+                return Poll::Ready(());
+            }
+            look.as_mut().reset(now + pause);
+        }
+        Poll::Pending
+    })
+    .await;
 }
 
 fn builder() -> Builder<TokioExecutor> {

@@ -45,9 +45,9 @@ pub(super) fn message(index: u64, event: &Event) -> Option<Message> {
         Event::ReviewClosed(closed) => Message {
             topic: Topic::ReviewClosed,
             lines: vec![
-                Line::new(format!("Review {} of ", number_of(closed.serial)))
+                Line::new("The emergency in ")
                     .value(&closed.environment)
-                    .words(" was closed by ")
+                    .words(format!(" with serial {} was reviewed by ", closed.serial))
                     .value(&closed.by.user),
                 Line::new("finding: ").value(&closed.finding),
             ],

@@ -242,6 +242,20 @@ fn breaking_glass_is_loud_and_an_ordinary_certificate_is_not_told() {
 }
 
 #[test]
+fn an_imported_emergency_says_who_signed_it_and_asks_for_its_review() {
+    let json = include_bytes!("../../../../ca-core/tests/golden/break-glass-imported.json");
+    let imported = told(&Event::from_bytes(json.trim_ascii()).unwrap());
+    assert_eq!(imported.topic, Topic::BreakGlassImported);
+    let text = imported.text();
+    assert!(
+        text.starts_with("BREAK-GLASS: while the authority was away `"),
+        "{text}"
+    );
+    assert!(text.contains("with the shares of `"), "{text}");
+    assert!(text.ends_with("review it: `jit-ssh review 99`"), "{text}");
+}
+
+#[test]
 fn a_closed_review_tells_its_finding() {
     let closed = Event::ReviewClosed(ReviewClosed {
         serial: SERIAL,
@@ -252,7 +266,10 @@ fn a_closed_review_tells_its_finding() {
     });
     assert_eq!(
         text(&closed),
-        "Review 42 of `prod` was closed by `carol`\nfinding: `only deploy was used`"
+        format!(
+            "The emergency in `prod` with serial {SERIAL} was reviewed by `carol`\n\
+             finding: `only deploy was used`"
+        )
     );
 }
 
