@@ -1,9 +1,10 @@
 //! A yes, and what it opens.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::asking::{Waiting, records, signed_in, signing_in};
-use crate::support::dev::Dev;
+use crate::support::clock;
+use crate::support::dev::{Dev, Person};
 use crate::support::keygen;
 use crate::support::process::Process;
 use crate::support::ssh::Ssh;
@@ -34,19 +35,11 @@ fn carol_approves_and_the_login_that_waits_opens_a_stock_sshd_as_root() {
         let held = alice.agent.list();
         (!held.is_empty()).then_some(held)
     });
-    let there = SystemTime::now();
+    let there = clock::unix_milliseconds();
     let (code, said) = waiting.ends();
     assert_eq!(code, Some(0), "{said}");
     drop(approving);
-    let approved = records(&dev, "request-approved");
-    let approved = approved[0]["time"].as_str().expect("a time");
-    let approved: ca_core::time::Timestamp =
-        serde_json::from_value(approved.into()).expect("a time");
-    let since = there
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .expect("now")
-        .as_millis();
-    let took = since.saturating_sub(approved.unix_milliseconds().into());
+    let took = there.saturating_sub(approved_at(&dev));
     println!("approval to certificate in the agent: {took} ms (ssh-add included)");
 
     let shown = keygen::describe_line(&held[0]);
@@ -55,8 +48,20 @@ fn carol_approves_and_the_login_that_waits_opens_a_stock_sshd_as_root() {
     let finished = session.run("echo inside");
     assert!(finished.stdout.contains("inside"), "{}", sshd.log());
 
-    // Activated once: another login asks anew.
-    signed_in(&alice, &["done", "prod"]).succeeds();
+    is_used_once_and_told_whole(&alice, &id);
+}
+
+/// When the approval was recorded, milliseconds since 1970.
+fn approved_at(dev: &Dev) -> u128 {
+    let approved = records(dev, "request-approved");
+    let time = approved[0]["time"].clone();
+    let time: ca_core::time::Timestamp = serde_json::from_value(time).expect("a time");
+    time.unix_milliseconds().into()
+}
+
+fn is_used_once_and_told_whole(alice: &Person, id: &str) {
+    // Another login asks anew.
+    signed_in(alice, &["done", "prod"]).succeeds();
     let next = [
         "login",
         "prod",
@@ -66,14 +71,14 @@ fn carol_approves_and_the_login_that_waits_opens_a_stock_sshd_as_root() {
         "INC-42 db down",
         "--no-wait",
     ];
-    let next = signed_in(&alice, &next).exits_with(5);
+    let next = signed_in(alice, &next).exits_with(5);
     assert!(
         !next.stdout.contains(&format!("request {id} ")),
         "{}",
         next.stdout
     );
     // The whole story.
-    let history = signed_in(&alice, &["history", &id]).succeeds().stdout;
+    let history = signed_in(alice, &["history", id]).succeeds().stdout;
     for part in [
         "asked for prod as root",
         "approved 3600 s",
