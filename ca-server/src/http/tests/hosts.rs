@@ -311,7 +311,7 @@ async fn what_is_reported_twice_is_recorded_once_and_an_unknown_certificate_is_a
             "at": server.example.ca.clock.now(),
             "serial": serial,
             "ca_fingerprint": key.fingerprint(),
-            "key_id": "alice@prod",
+            "key_id": issued["key_id"],
             "account": "deploy",
         })
     };

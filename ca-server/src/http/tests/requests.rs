@@ -287,7 +287,7 @@ async fn nobody_has_more_than_sixteen_open_requests() {
     let many = server.post_as(&alice, "/v1/certificates", &wish(16)).await;
     server.refused_once(before, &many, (403, "denied"));
     assert!(
-        many.body.to_string().contains("withdraw one first"),
+        many.body.to_string().contains("withdraw some"),
         "{}",
         many.body
     );
