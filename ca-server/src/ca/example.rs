@@ -79,18 +79,7 @@ impl Example {
             lists: Lists::default(),
             seen: Arc::default(),
             waiting: Waiting::default(),
-            settings: Settings {
-                session: Duration::from_secs(36_000),
-                request: Duration::from_secs(43_200),
-                break_glass_after: Duration::from_secs(30 * 86_400),
-                enrolment: Enrolment::Open,
-                administrators: BTreeSet::new(),
-                totp_issuer: "jit-ssh".to_owned(),
-                on_call: Arc::new(OnCall {
-                    users: ["bob".parse().unwrap()].into(),
-                    groups: BTreeSet::new(),
-                }),
-            },
+            settings: settings(),
             clock,
         });
         ca.record_start().await.unwrap();
@@ -178,6 +167,21 @@ fn seed(name: &str) -> Seed {
     Seed::new([name.as_bytes()[0]; 20])
 }
 
+fn settings() -> Settings {
+    Settings {
+        session: Duration::from_secs(36_000),
+        request: Duration::from_secs(43_200),
+        break_glass_after: Duration::from_secs(30 * 86_400),
+        enrolment: Enrolment::Open,
+        administrators: BTreeSet::new(),
+        totp_issuer: "jit-ssh".to_owned(),
+        on_call: Arc::new(OnCall {
+            users: ["bob".parse().unwrap()].into(),
+            groups: BTreeSet::new(),
+        }),
+    }
+}
+
 fn new_signer(path: &Path) -> FileSigner {
     let path_text = path.to_str().unwrap();
     ssh_keygen(&["-q", "-t", "ed25519", "-N", "", "-f", path_text]);
@@ -186,7 +190,10 @@ fn new_signer(path: &Path) -> FileSigner {
 
 fn environment(folder: &Path, name: &str) -> (Environment, Signing) {
     let signer = new_signer(&folder.join(name));
-    let host_signer = (name == "prod").then(|| new_signer(&folder.join("prod-hosts")));
+    let host_signer: Option<Box<dyn Signer>> = match name {
+        "prod" => Some(Box::new(new_signer(&folder.join("prod-hosts")))),
+        _ => None,
+    };
     let profile = serde_json::json!({ "max_duration_seconds": NonZeroU32::new(28_800) });
     let deploy = vec!["deploy".parse().unwrap()];
     let rules = EnvironmentRules {
@@ -208,7 +215,7 @@ fn environment(folder: &Path, name: &str) -> (Environment, Signing) {
     let signing = Signing {
         rules,
         signer: Box::new(signer),
-        host_signer: host_signer.map(|signer| Box::new(signer) as Box<dyn Signer>),
+        host_signer,
         distrusted: AtomicBool::new(false),
     };
     (name.parse().unwrap(), signing)

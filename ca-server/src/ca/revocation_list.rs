@@ -172,7 +172,7 @@ fn list(
     };
     if keys.iter().all(says)
         && read.version() == version
-        && !(keys.is_empty() && !revoked.is_empty())
+        && (revoked.is_empty() || !keys.is_empty())
     {
         Ok(bytes)
     } else {

@@ -317,10 +317,12 @@ async fn what_is_reported_twice_is_recorded_once_and_an_unknown_certificate_is_a
     };
     let ours = session(1, "began", &issued["serial"]);
     let unknown = session(2, "began", &json!(issued["serial"].as_u64().unwrap() + 1));
-    let both = json!({ "sessions": [ours, unknown] });
-    for expected in [2, 0] {
+    let mut renamed = session(3, "began", &issued["serial"]);
+    renamed["key_id"] = "carol@prod#1".into();
+    let all = json!({ "sessions": [ours, unknown, renamed] });
+    for expected in [3, 0] {
         let before = server.size();
-        assert_eq!(server.report(host, &both).await.status, 200);
+        assert_eq!(server.report(host, &all).await.status, 200);
         assert_eq!(server.size(), before + expected);
     }
     let found = server
@@ -336,7 +338,7 @@ async fn what_is_reported_twice_is_recorded_once_and_an_unknown_certificate_is_a
                 .unwrap()
         })
         .collect();
-    assert_eq!(known, [true, false]);
+    assert_eq!(known, [true, false, false]);
     let ended = json!({ "sessions": [session(1, "closed", &issued["serial"])] });
     for expected in [1, 0] {
         let before = server.size();
@@ -345,10 +347,10 @@ async fn what_is_reported_twice_is_recorded_once_and_an_unknown_certificate_is_a
     }
     // Told late: it is over, so it did not begin again.
     let before = server.size();
-    server.report(host, &both).await;
+    server.report(host, &all).await;
     assert_eq!(server.size(), before);
     let hosts = server.get_as(&carol, "/v1/hosts").await;
-    assert_eq!(hosts.body["hosts"][0]["ssh_sessions"], 1);
+    assert_eq!(hosts.body["hosts"][0]["ssh_sessions"], 2);
 }
 
 /// The value of that name, however deep.
