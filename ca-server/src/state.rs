@@ -216,16 +216,9 @@ impl State {
                 self.emergency.keys.remove(&removed.fingerprint);
             }
             Event::BreakGlassSessionOpened(opened) => self.break_glass_session_opened(opened, time),
-            Event::CaKeyAdded(key) => {
-                let named = (key.environment.clone(), key.public_key.clone());
-                if key.hosts {
-                    self.host_ca_keys.insert(named);
-                } else {
-                    self.ca_keys.insert(named);
-                }
-            }
+            Event::CaKeyAdded(key) => self.ca_key_added(key),
             Event::CertificateIssued(issued) => self.certificate_issued(issued, index, time),
-            Event::CertificatesRevoked(revoked) => self.certificates_revoked(revoked, index, time),
+            Event::CertificatesRevoked(revoked) => self.taken_away(revoked, index, time),
             Event::FreezeLifted(lifted) => self.emergency.lifted(&lifted.target),
             Event::Frozen(frozen) => self.emergency.frozen(frozen, time),
             Event::HostAcknowledged(_)
@@ -259,16 +252,24 @@ impl State {
         }
     }
 
-    fn certificates_revoked(&mut self, revoked: &CertificatesRevoked, index: u64, time: Timestamp) {
+    fn ca_key_added(&mut self, key: &CaKeyAdded) {
+        let named = (key.environment.clone(), key.public_key.clone());
+        if key.hosts {
+            self.host_ca_keys.insert(named);
+        } else {
+            self.ca_keys.insert(named);
+        }
+    }
+
+    fn taken_away(&mut self, revoked: &CertificatesRevoked, index: u64, time: Timestamp) {
         for session in &revoked.sessions {
             self.end_session(session);
         }
         self.requests.revoked(revoked, index, time);
         if revoked.everything {
             let holder = &revoked.holder.subject;
-            self.emergency
-                .keys
-                .retain(|_, key| key.person.subject != *holder);
+            let keys = &mut self.emergency.keys;
+            keys.retain(|_, key| key.person.subject != *holder);
         }
         self.revoke(&revoked.serials, index, time);
     }

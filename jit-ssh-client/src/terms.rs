@@ -114,6 +114,16 @@ fn at_its_word(request: &AccessRequest) -> Terms {
     }
 }
 
+/// Whether requests were opened from this machine whose time is not over: then it is worth asking
+/// the CA about them.
+///
+/// # Errors
+///
+/// A [`Failure`] when the file of terms cannot be read.
+pub(crate) fn any(config: &Config, now: Timestamp) -> Result<bool, Failure> {
+    Ok(!load(config, now)?.requests.is_empty())
+}
+
 /// The open request among `requests` that `wish` means: nothing that was said contradicts it. One
 /// that can be used now comes first, then the newest.
 ///

@@ -38,7 +38,8 @@ pub fn may_decide(
         return no("nobody decides their own request");
     }
     if actor.is_frozen() {
-        return no("you are frozen: others have to decide until it is lifted");
+        let others = "others have to decide until it is lifted";
+        return Err(NotDecided::Frozen(others.to_owned()));
     }
     if actor.is_break_glass() {
         return no("this session is good for break-glass only; sign in as usual");

@@ -321,6 +321,6 @@ fn a_misspelt_kind_is_an_error_that_names_those_there_are() {
     };
     let (field, detail) = super::search(&query("refsued")).unwrap_err();
     assert_eq!(field, "kind");
-    assert!(detail.contains("refused, session-closed"), "{detail}");
+    assert!(detail.contains("refused, request-approved"), "{detail}");
     assert!(super::search(&query("refused")).is_ok());
 }

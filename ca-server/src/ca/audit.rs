@@ -62,9 +62,14 @@ pub(super) fn permitted(
     question: &Question,
     (attempt, actor, caller): (Attempt, &Actor, Caller),
 ) -> Result<(), Refusal<Failure>> {
-    let denial = if actor.is_frozen() {
-        Denial::because("you are frozen: others have to do this until it is lifted")
-    } else if actor.is_break_glass() {
+    if actor.is_frozen() {
+        let why = Failure::Frozen("others have to do this until it is lifted".to_owned());
+        let mut record = refused(attempt, "frozen", &why, caller.source);
+        record.person = Some(actor.person().clone());
+        let record = Some(Box::new(record));
+        return Err(Refusal { why, record });
+    }
+    let denial = if actor.is_break_glass() {
         Denial::because("this session is good for break-glass only; sign in as usual")
     } else if let Decision::Deny(denial) = policy::ask(policies, question) {
         denial

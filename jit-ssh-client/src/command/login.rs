@@ -20,8 +20,9 @@ use crate::issue::{Ground, Keeper, Wish, mend_certificate_file};
 use crate::moment;
 use crate::session::Session;
 use crate::span;
+use crate::terms;
 
-use request::{Obtained, Wait, obtain};
+use request::{Obtained, Wait, obtain, open_request};
 
 pub(super) mod request;
 pub(super) mod shown;
@@ -45,9 +46,18 @@ pub(crate) async fn run(ca: &Ca, args: &Login) -> Result<ExitCode, Failure> {
         Keeper::File => None,
     };
     let live = grant::prune(&ca.config, &pins, agent, now)?;
+    let mut caller = Caller::new(
+        ca,
+        pins,
+        Plan {
+            fresh: args.fresh,
+            ..sign_in_plan(&args.sign_in)
+        },
+    );
     if !args.fresh
         && wish.not_before.is_none()
         && let Some(held) = covering(ca, &live, &wish, args, now)?
+        && !goes_on(&mut caller, &wish, &wait).await?
     {
         if held.place == Place::Agent {
             mend_certificate_file(ca, held)?;
@@ -58,11 +68,6 @@ pub(crate) async fn run(ca: &Ca, args: &Login) -> Result<ExitCode, Failure> {
     if let Keeper::Agent { agent, confirm } = &mut keeper {
         agent.probe(*confirm, now)?;
     }
-    let plan = Plan {
-        fresh: args.fresh,
-        ..sign_in_plan(&args.sign_in)
-    };
-    let mut caller = Caller::new(ca, pins, plan);
     let issued = match obtain(&mut caller, &wish, &mut keeper, wait).await? {
         Obtained::Issued(issued) => issued,
         Obtained::Open(request, stop) => return Ok(shown::open(ca, &request, stop)),
@@ -73,6 +78,17 @@ pub(crate) async fn run(ca: &Ca, args: &Login) -> Result<ExitCode, Failure> {
         grant::prune(&ca.config, &caller.pins, Some(agent), clock::now()).ok();
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the login means an open request of the person's rather than what they hold already: the
+/// request is what they were told to go on with in these words.
+async fn goes_on(caller: &mut Caller<'_>, wish: &Wish, wait: &Wait) -> Result<bool, Failure> {
+    if !wait.picks_up || !terms::any(&caller.ca.config, clock::now())? {
+        return Ok(false);
+    }
+    // Whoever holds what they ask for must not need the CA for it.
+    let open = open_request(caller, wish).await.unwrap_or_default();
+    Ok(open.is_some())
 }
 
 /// What the arguments ask for.

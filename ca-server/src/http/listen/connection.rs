@@ -1,6 +1,6 @@
 //! One connection, from its first byte to its last.
 
-use std::future::{Future as _, poll_fn};
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -52,8 +52,11 @@ pub(super) async fn serve(
         Visitor::Plain(stream) => converse(router, stream, guest, stop).await,
         Visitor::Unix(stream) => converse(router, stream, guest, stop).await,
         Visitor::Tls(stream, certificates) => {
-            if let Some(stream) = shake_hands(stream, &certificates, &guest).await {
-                Box::pin(converse(router, stream, guest, stop)).await;
+            // Apart: a connection that waits must not have the size of a handshake.
+            let shaken = Box::pin(shake_hands(stream, &certificates, &guest)).await;
+            let conversation = shaken.map(|stream| converse(router, stream, guest, stop));
+            if let Some(conversation) = conversation {
+                conversation.await;
             }
         }
     }
@@ -74,13 +77,20 @@ async fn shake_hands(
     }
 }
 
-async fn converse<S>(router: Router, stream: S, guest: Guest, mut stop: watch::Receiver<bool>)
+/// Everything large is made before the future, and held by it in one box: an async function keeps
+/// room for each place a value has been in.
+fn converse<S>(
+    router: Router,
+    stream: S,
+    guest: Guest,
+    mut stop: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Arc::clone(&guest.activity);
     let peer = guest.peer;
-    let service = service_fn(|mut request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         activity.began(request.version() == Version::HTTP_2);
         let busy = Busy(Arc::clone(&activity));
         request.extensions_mut().insert(peer);
@@ -95,21 +105,25 @@ where
         stream,
         activity: Arc::clone(&guest.activity),
     };
-    let builder = builder();
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(noted), service));
-    tokio::select! {
-        // The connection first: whether a request is under way is asked after it had its turn.
-        biased;
-        // How it ended is the client's business; our own errors are traced where they happen.
-        _ = connection.as_mut() => return,
-        () = guest.activity.evicted.notified() => {}
-        _ = stop.wait_for(|stop| *stop) => {}
-        () = overdue(&guest) => return,
-    }
-    if !guest.activity.is_idle() {
-        connection.as_mut().graceful_shutdown();
-        // It has no place any more, so a client that never reads must not stay for ever.
-        drop(tokio::time::timeout(LEAVE_WITHIN, connection).await);
+    let connection = builder()
+        .serve_connection(TokioIo::new(noted), service)
+        .into_owned();
+    let mut connection = Box::pin(connection);
+    async move {
+        tokio::select! {
+            // The connection first: whether a request is under way is asked after it had its turn.
+            biased;
+            // How it ended is the client's business; our own errors are traced where they happen.
+            _ = connection.as_mut() => return,
+            () = guest.activity.evicted.notified() => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = overdue(&guest) => return,
+        }
+        if !guest.activity.is_idle() {
+            connection.as_mut().graceful_shutdown();
+            // It has no place any more, so a client that never reads must not stay for ever.
+            drop(tokio::time::timeout(LEAVE_WITHIN, connection).await);
+        }
     }
 }
 
