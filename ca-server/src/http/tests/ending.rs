@@ -66,7 +66,7 @@ async fn a_frozen_person_gets_nothing_and_decides_nothing_until_somebody_else_li
     server.refused_once(before, &approval, (403, "frozen"));
     let before = server.size();
     let own = server.freeze(&carol, "/lift", &freeze("carol")).await;
-    server.refused_once(before, &own, (403, "denied"));
+    server.refused_once(before, &own, (403, "frozen"));
     server.freeze(&dave, "/lift", &freeze("carol")).await;
     assert_eq!(server.approve(&carol, &opened).await.status, 200);
 }
