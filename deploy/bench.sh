@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # `make bench`: measures in a release build. One JSON document on stdout, progress on stderr.
 # --quick is a smoke run of some seconds; JIT_SSH_BENCH_RECORDS=N makes the long log another size.
-# Needs about 3 GB of disk below the target folder, for some minutes.
+# --only PART is one of policy, issuance, client, ending, approval, waiters, list.
+# Needs about 3 GB of disk below the target folder, for some minutes; and root and a stock sshd for the
+# last four parts, which are left out otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,4 +13,4 @@ bench=$("${CARGO:-cargo}" build --release --workspace --locked --bins --bench fi
     --message-format=json 2>/dev/null |
     sed -n 's/.*"name":"figures".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 [ -x "$bench" ] || { echo "bench: the program was not built" >&2; exit 1; }
-JIT_SSH_PROGRAMS_BUILT=1 exec timeout --kill-after=10 900 "$bench" "$@"
+JIT_SSH_PROGRAMS_BUILT=1 exec timeout --kill-after=10 1500 "$bench" "$@"
