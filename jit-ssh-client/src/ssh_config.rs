@@ -56,7 +56,8 @@ pub(crate) fn host_patterns(environment: &DiscoveredEnvironment) -> String {
 }
 
 /// The first block holds even while nobody is logged in: a host that shows a certificate of the
-/// pinned authority is never asked about.
+/// pinned authority is never asked about. Beside the files that ssh reads for everybody, because
+/// people more often name files of their own for themselves.
 fn block(
     config: &Config,
     program: &Path,
@@ -75,7 +76,7 @@ fn block(
     let hosts = match environment.host_ca_public_key {
         None => String::new(),
         Some(_) => format!(
-            "\nMatch originalhost {patterns}\n    UserKnownHostsFile ~/.ssh/known_hosts \"{}\"\n",
+            "\nMatch originalhost {patterns}\n    GlobalKnownHostsFile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2 \"{}\"\n",
             writable(&known_hosts::path(config))?
         ),
     };

@@ -273,7 +273,11 @@ fn write_all(dir: &Path, config: &Config) -> anyhow::Result<()> {
             let comment = format!("jit-ssh {role} {name}");
             let key = key_file::create_ed25519(&dir.join(file), &comment, &random()?)?;
             let public = key.public_key().to_openssh().context("public key")?;
-            let public_file = dir.join(format!("{}.pub", file.display()));
+            // `prod.pub` for people's certificates, as ever; `prod.host-ca.pub` for hosts'.
+            let public_file = match role {
+                "CA" => dir.join(file).with_extension("pub"),
+                _ => dir.join(format!("{}.pub", file.display())),
+            };
             std::fs::write(public_file, format!("{public}\n"))?;
         }
     }

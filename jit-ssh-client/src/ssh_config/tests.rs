@@ -86,7 +86,7 @@ fn hosts_with_certificates_are_recognized_even_while_nobody_is_logged_in() {
     let config = config(folder.path(), true);
     let mut environments = discovery().environments;
     let without = blocks(&config, Path::new("/bin/false"), &environments).unwrap();
-    assert!(!without.contains("UserKnownHostsFile"));
+    assert!(!without.contains("KnownHostsFile"));
     environments[0].host_ca_public_key = Some("ssh-ed25519 AAAA".into());
     let text = blocks(&config, Path::new("/bin/false"), &environments).unwrap();
     let known_hosts = |host: &str| {
