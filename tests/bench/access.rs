@@ -71,7 +71,7 @@ pub(crate) fn figures(folder: &Path, extent: &Extent) -> Vec<Figure> {
         figures.push(approval::figure(&ca, &people, extent));
     }
     if extent.wants("waiters") {
-        figures.extend(waiters::figures(&mut ca, &people, (&fleet, extent)));
+        figures.extend(waiters::figures(&mut ca, (&fleet, extent)));
     }
     if extent.wants("list") {
         figures.extend(list::figures(&ca, &people, (&fleet, extent)));

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use ca_core::api::{AccessRequest, RequestCertificate, WAIT_SECONDS_MAX};
+use ca_core::api::WAIT_SECONDS_MAX;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::ENVIRONMENT;
 use super::fleet::Fleet;
-use super::{Caller, ENVIRONMENT, People};
-use crate::ca::{Ca, PUBLIC_KEY};
+use crate::ca::Ca;
 use crate::connection::Connection;
 use crate::measure::{process_cpu, process_mebibytes};
 use crate::report::{Figure, Target, round};
@@ -35,11 +35,7 @@ impl Measured {
 }
 
 /// Starts the CA anew for each kind: memory that was used before would hide what is used now.
-pub(super) fn figures(
-    ca: &mut Ca,
-    people: &People,
-    (fleet, extent): (&Fleet, &Extent),
-) -> Vec<Figure> {
+pub(super) fn figures(ca: &mut Ca, (fleet, extent): (&Fleet, &Extent)) -> Vec<Figure> {
     say("waiting");
     let host = &fleet.hosts[0];
     let lists = async {
@@ -50,13 +46,7 @@ pub(super) fn figures(
     let version = ca.runtime().block_on(lists);
     let wait = WAIT_SECONDS_MAX;
     let lists = format!("/v1/environments/{ENVIRONMENT}/krl?after={version}&wait={wait}");
-    let lists = (lists.as_str(), host.credential.as_str());
-    let request = open_request(ca, people);
-    let requests = format!(
-        "/v1/requests/{}?after={}&wait={wait}",
-        request.id, request.revision
-    );
-    let requests = (requests.as_str(), people.alice_token.as_str());
+    let lists = (lists.as_str(), fleet);
     ca.stop();
     ca.start();
     // At rest, also from its own start.
@@ -66,12 +56,19 @@ pub(super) fn figures(
     let tls = measure(ca, (lists, extent), |ca| busy = watch(ca, extent));
     ca.stop();
     ca.start();
-    let of_requests = measure(ca, (requests, extent), |_| ());
-    ca.stop();
     ca.start_plain();
     let plain = measure(ca, (lists, extent), |_| ());
     ca.stop();
     ca.start();
+    shown(&tls, &plain, (idle, busy), extent)
+}
+
+fn shown(
+    tls: &Measured,
+    plain: &Measured,
+    (idle, busy): (f64, f64),
+    extent: &Extent,
+) -> Vec<Figure> {
     let memory = Figure {
         number: 14,
         name: "idle long-poll waiter: server memory",
@@ -83,7 +80,6 @@ pub(super) fn figures(
         raw: json!({
             "waiters": extent.waiters,
             "hosts_over_tls": tls.json(),
-            "people_over_tls": of_requests.json(),
             "hosts_over_plain_http": plain.json(),
         }),
     };
@@ -117,7 +113,7 @@ fn watch(ca: &Ca, extent: &Extent) -> f64 {
 /// Opens the connections, lets them wait, and does `meanwhile`.
 fn measure(
     ca: &Ca,
-    ((path, token), extent): ((&str, &str), &Extent),
+    ((path, fleet), extent): ((&str, &Fleet), &Extent),
     meanwhile: impl FnOnce(&Ca),
 ) -> Measured {
     // What the first connection of all needs is not what each needs.
@@ -128,7 +124,9 @@ fn measure(
     let (all, anonymous) = (resident("VmRSS"), resident("RssAnon"));
     let connections = ca.runtime().block_on(open(ca, extent.waiters));
     let mut waiting = JoinSet::new();
-    for mut connection in connections {
+    // A host may wait eight times at once, so many hosts wait a few times each.
+    let tokens = fleet.hosts.iter().map(|host| &host.credential).cycle();
+    for (mut connection, token) in connections.into_iter().zip(tokens) {
         let (path, token) = (path.to_owned(), token.to_owned());
         waiting.spawn_on(
             async move {
@@ -164,22 +162,4 @@ async fn open(ca: &Ca, count: usize) -> Vec<Connection> {
         }
     }
     opened
-}
-
-/// A request of alice's that nobody decides.
-fn open_request(ca: &Ca, people: &People) -> AccessRequest {
-    let mut alice = Caller::new(ca, &people.alice_token);
-    alice.ready();
-    let body = RequestCertificate {
-        environment: ENVIRONMENT.to_owned(),
-        principals: vec!["root".to_owned()],
-        duration_seconds: Some(600),
-        reason: Some("measured, nobody decides".to_owned()),
-        ticket: None,
-        not_before: None,
-        access_request: None,
-        public_key: PUBLIC_KEY.to_owned(),
-        request_id: "bench-access-undecided".to_owned(),
-    };
-    alice.post("/v1/certificates", &body)
 }
