@@ -220,6 +220,7 @@ echo "that certificate is still in the agent, and sshd says: $(tail -n 1 "$dir/r
 say "10. The story of a grant, and the host"
 jit carol history "$request"
 jit carol hosts prod
+"$bin/ca-server" audit verify --dir "$dir/ca"
 
 say "That was the main job. Try next:"
 cat <<NEXT

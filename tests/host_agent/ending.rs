@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ca_core::api::SessionEvent;
 
-use super::enrolled::{Client, Host, process_ids, runs, unique_seconds, wait_for_process};
+use super::enrolled::{Client, Host, runs, unique_seconds, wait_for_process};
 use crate::support::clock::unix_now;
 use crate::support::keygen::KeyFiles;
 use crate::support::port;
@@ -199,9 +199,8 @@ fn what_is_registered_and_is_not_the_same_process_or_not_sshd_is_never_touched()
         .arg(bystander.to_string())
         .spawn()
         .expect("sleep");
-    let [pid] = process_ids(&format!("sleep {bystander}"))[..] else {
-        panic!("one process")
-    };
+    wait_for_process(&format!("sleep {bystander}"));
+    let pid = child.id();
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
     let started: u64 = stat
         .split(' ')
