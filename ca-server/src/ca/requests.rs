@@ -119,7 +119,8 @@ impl Ca {
             };
             let wanted =
                 move |request: &AccessRequest, _: &Actor, _: Timestamp| request.index == index;
-            let seen = Arc::clone(&self).look(caller, wanted, look).await?;
+            // Apart: while it waits, it must not have the size of this.
+            let seen = Box::pin(Arc::clone(&self).look(caller, wanted, look)).await?;
             let seen = seen.ok_or(Failure::NotFound("access request"))?;
             let open = matches!(
                 seen.status,

@@ -21,6 +21,8 @@ use crate::state::State;
 #[derive(Debug, Default)]
 pub struct Lists {
     made: Mutex<HashMap<Environment, Made>>,
+    /// Held while one is made: the rest of the crowd gets the same one.
+    making: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +60,8 @@ impl Ca {
                 return Err(Failure::NotFound("environment of this host"));
             }
         }
-        let made = self.newest(&environment).await?;
+        // Apart: while it waits, it must not have the size of this.
+        let made = Box::pin(self.newest(&environment)).await?;
         if wait.after != Some(made.version) {
             return Ok(made.list);
         }
@@ -68,7 +71,7 @@ impl Ca {
         };
         // Whether there is news or not: the answer is a list made now.
         waiter.sleep(&mut told, is_news, None).await;
-        Ok(self.newest(&environment).await?.list)
+        Ok(Box::pin(self.newest(&environment)).await?.list)
     }
 
     async fn newest(&self, environment: &Environment) -> Result<Made, Failure> {
@@ -77,6 +80,10 @@ impl Ca {
             let versions = news.revocations.borrow();
             versions.get(environment).copied()
         };
+        if let Some(made) = self.lists.lately(environment, version, self.clock.now()) {
+            return Ok(made);
+        }
+        let _making = self.lists.making.lock().await;
         if let Some(made) = self.lists.lately(environment, version, self.clock.now()) {
             return Ok(made);
         }
@@ -122,7 +129,7 @@ impl Lists {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let made = made.get(environment)?;
         let fresh = now.since(made.generated).as_millis() < FRESH_MILLISECONDS;
-        let same = version.is_none_or(|version| version == made.version);
+        let same = version.is_none_or(|version| version <= made.version);
         (same && fresh).then(|| made.clone())
     }
 
