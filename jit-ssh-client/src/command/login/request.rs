@@ -15,7 +15,7 @@ use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::issue::{Keeper, Outcome, Wish, issue};
 use crate::problem::kind;
-use crate::request::{names, resume};
+use crate::request::{names, over, resume};
 use crate::terms;
 use crate::wait::{Stop, Waited, until_usable};
 
@@ -140,6 +140,17 @@ pub(in crate::command) async fn use_it(
             Err(failure) if kind(&failure) == Some(ProblemType::NotYet) => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
+            }
+            Err(failure) if kind(&failure) == Some(ProblemType::RequestClosed) => {
+                // Somebody's no, or another terminal, was faster: say how it ended.
+                let id = request.id;
+                let ca = caller.ca;
+                let call =
+                    async |token: &SecretString| ca.api.access_request(token, id, None).await;
+                return Err(caller
+                    .call(call)
+                    .await
+                    .map_or(failure, |ended| over(&ended)));
             }
             Err(failure) => return Err(not_used(failure, request)),
         }
