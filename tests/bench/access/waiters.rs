@@ -55,7 +55,6 @@ pub(super) fn figures(ca: &mut Ca, (fleet, extent): (&Fleet, &Extent)) -> Vec<Fi
     let mut busy = 0.0;
     let tls = measure(ca, (lists, extent), |ca| busy = watch(ca, extent));
     ca.stop();
-    ca.start();
     ca.start_plain();
     let plain = measure(ca, (lists, extent), |_| ());
     ca.stop();
