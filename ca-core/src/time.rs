@@ -209,6 +209,20 @@ mod tests {
     }
 
     #[test]
+    fn a_time_far_ahead_is_still_one_that_is_read_again() {
+        let last: Timestamp = serde_json::from_str("\"9999-12-30T21:59:59Z\"").unwrap();
+        for ahead in [
+            Duration::from_secs(3600),
+            Duration::from_secs(1 << 40),
+            Duration::MAX,
+        ] {
+            let later = last.plus(ahead);
+            let text = serde_json::to_string(&later).unwrap();
+            assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), later);
+        }
+    }
+
+    #[test]
     fn arithmetic_at_the_bounds_saturates() {
         let end = Timestamp::from_unix_milliseconds(u64::MAX);
         assert_eq!(end.plus(Duration::MAX), end);

@@ -186,3 +186,36 @@ fn list(
         Err(internal("it does not say what it should".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: u8) -> AuthorityKey {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
+        let public = ssh_key::public::Ed25519PublicKey(key.verifying_key().to_bytes());
+        let public = ssh_key::PublicKey::from(public).to_openssh().unwrap();
+        public.parse().unwrap()
+    }
+
+    #[test]
+    fn what_a_rotated_key_signed_stays_revoked_under_it() {
+        let (old, new, other) = (key(1), key(2), key(3));
+        let keys = [old.to_string(), new.to_string()];
+        let prod: Environment = "prod".parse().unwrap();
+        let bytes = list(&prod, &keys, (7, Timestamp::default()), &[41, 43]).unwrap();
+        let read = Krl::read(&bytes).unwrap();
+        for authority in [&old, &new] {
+            assert!(read.revokes_serial(authority, 41) && read.revokes_serial(authority, 43));
+            assert!(!read.revokes_serial(authority, 42));
+        }
+        assert!(!read.revokes_serial(&other, 41));
+    }
+
+    #[test]
+    fn a_list_that_could_name_no_key_is_not_made() {
+        let prod: Environment = "prod".parse().unwrap();
+        assert!(list(&prod, &[], (7, Timestamp::default()), &[41]).is_err());
+        assert!(list(&prod, &[], (0, Timestamp::default()), &[]).is_ok());
+    }
+}

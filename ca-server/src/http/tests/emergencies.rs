@@ -358,3 +358,16 @@ async fn a_freeze_stops_emergencies_too() {
         .await;
     server.refused_once(before, &frozen, (403, "frozen"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_opens_nothing_a_month_after_its_holder_last_signed_in() {
+    let (server, bob) = on_call().await;
+    let key = Key::make(&server, "key", &["ed25519"]);
+    assert_eq!(key.enrol(&server, &bob).await.status, 201);
+    assert_eq!(key.sign_in(&server, "bob").await.status, 201);
+    server.example.pass(30 * 86_400);
+    let body = coded(key.proof(&server).await, &server.example.code("bob"));
+    let before = server.size();
+    let late = server.post("/v1/break-glass/sessions", &body).await;
+    server.refused_once(before, &late, (401, "login-refused"));
+}

@@ -363,3 +363,24 @@ fn find<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
         _ => None,
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_was_removed_may_do_nothing_any_more() {
+    let server = Running::start().await;
+    let (alice, carol) = (server.session("alice").await, server.session("carol").await);
+    let joined = server.joined(&carol, "prod", "web1.prod.example.com").await;
+    let credential = text(&joined["credential"]);
+    let path = format!("/v1/hosts/{}/remove", joined["host"]);
+    let why = json!({ "reason": "decommissioned" });
+    let before = server.size();
+    let denied = server.post_as(&alice, &path, &why).await;
+    server.refused_once(before, &denied, (403, "denied"));
+    assert_eq!(
+        server.get_as(credential, "/v1/hosts/current").await.status,
+        200
+    );
+    assert_eq!(server.post_as(&carol, &path, &why).await.status, 204);
+    let before = server.size();
+    let gone = server.get_as(credential, "/v1/hosts/current").await;
+    server.refused_once(before, &gone, (401, "session-required"));
+}
