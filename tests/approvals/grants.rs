@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::asking::{Waiting, records, signed_in, signing_in};
+use super::asking::{ROOT, Waiting, records, signed_in, signing_in};
 use crate::support::clock;
 use crate::support::dev::{Dev, Person};
 use crate::support::keygen;
@@ -144,4 +144,20 @@ fn two_terminals_that_wait_for_one_request_get_one_certificate() {
     assert!(got >= 1, "{ends:?}");
     assert_eq!(records(&dev, "certificate-issued").len(), 1, "{ends:?}");
     assert_eq!(records(&dev, "request-opened").len(), 1);
+}
+
+#[test]
+fn an_approved_request_comes_before_what_is_held_already_unless_asked_anew() {
+    let dev = Dev::start();
+    let (alice, carol) = (dev.person("alice"), dev.person("carol"));
+    alice.login(&["prod"]).succeeds();
+    let asked = signed_in(&alice, &[&ROOT[..], &["--no-wait", "--json"]].concat()).exits_with(5);
+    let asked: serde_json::Value = serde_json::from_str(&asked.stdout).expect("JSON");
+    let id = asked["request"]["id"].to_string();
+    signing_in(&carol, &["approve", &id, "--yes"]).succeeds();
+    let held = signed_in(&alice, &["login", "prod", "--new"]).succeeds();
+    assert!(held.stdout.contains("prod as deploy"), "{}", held.stdout);
+    assert_eq!(records(&dev, "certificate-issued").len(), 1);
+    let used = signed_in(&alice, &["login", "prod"]).succeeds();
+    assert!(used.stdout.contains("prod as root"), "{}", used.stdout);
 }
