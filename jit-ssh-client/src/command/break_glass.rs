@@ -57,7 +57,9 @@ pub(crate) async fn run(ca: &Ca, args: &BreakGlass) -> Result<(), Failure> {
         ground: Ground::BreakGlass,
     };
     loud(&format!("BREAK-GLASS for {name}: {reason}"));
-    loud("This is recorded, and every approver and the configured channels are told.");
+    loud(
+        "This is recorded, granted or not. If granted, it is told to the CA's webhooks and reviewed.",
+    );
     let issued = obtain(&mut caller, args, &wish, &mut keeper)
         .await
         .map_err(|failure| instead(offline(failure), &wish))?;
