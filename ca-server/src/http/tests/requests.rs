@@ -303,10 +303,7 @@ async fn nobody_has_more_than_sixteen_open_requests() {
 async fn access_is_scheduled_a_month_ahead_at_most_and_a_start_that_has_passed_is_now() {
     let (server, alice, _) = two().await;
     let now = server.example.ca.clock.now();
-    let days = |days: u64| {
-        now.plus(std::time::Duration::from_secs(days * 86_400))
-            .to_string()
-    };
+    let days = |days: u64| now.plus(Duration::from_secs(days * 86_400)).to_string();
     for (at, far) in ["9999-12-30T21:00:00Z".to_owned(), days(31)]
         .iter()
         .enumerate()
@@ -321,7 +318,7 @@ async fn access_is_scheduled_a_month_ahead_at_most_and_a_start_that_has_passed_i
     let soon = with(server.wish(FIRST), "not_before", days(29));
     let opened = server.opened(&alice, &soon).await;
     assert_eq!(opened["status"], "approved");
-    let past = now.minus(std::time::Duration::from_secs(600)).to_string();
+    let past = now.minus(Duration::from_secs(600)).to_string();
     let past = with(server.wish(SECOND), "not_before", past);
     server.certified(&alice, &past).await;
 }
