@@ -119,6 +119,7 @@ fn run_policy(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
             policy_dir: folder.clone(),
             accounts: None,
             now: Clock::System.now(),
+            config: None,
         };
         let code = command::policy::run(command, &setting, &mut std::io::stdout().lock())?;
         return Ok(ExitCode::from(code));
@@ -134,15 +135,13 @@ fn run_policy(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
         .into());
     }
     let config: Config = place.config()?;
-    let environments = config.environments.into_iter();
+    let environments = config.environments.iter();
+    let accounts = environments.map(|(name, config)| (name.clone(), config.accounts.clone()));
     let setting = PolicySetting {
-        policy_dir: config.policy_dir,
-        accounts: Some(
-            environments
-                .map(|(name, config)| (name, config.accounts))
-                .collect(),
-        ),
+        policy_dir: config.policy_dir.clone(),
+        accounts: Some(accounts.collect()),
         now: Clock::System.now(),
+        config: Some(Box::new(config)),
     };
     let code = command::policy::run(command, &setting, &mut std::io::stdout().lock())?;
     Ok(ExitCode::from(code))

@@ -19,6 +19,7 @@ mod request;
 mod requirement;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +37,7 @@ pub use self::load::PolicyInfo;
 pub use self::missing::{Missing, approvals_missing};
 pub use self::question::{Action, Approval, Facts, On, Person, Question, SecondFactor};
 pub use self::requirement::{Requirement, Requirements};
+pub use self::verdict::{Judgement, Verdict, judge};
 
 /// File name of the schema in a policy folder.
 pub const SCHEMA_NAME: &str = "schema.cedarschema";
@@ -103,6 +105,8 @@ impl Source {
 /// A validated set of policies, ready to be asked.
 #[derive(Clone, Debug)]
 pub struct PolicySet {
+    schema: cedar_policy::Schema,
+    cedar: cedar_policy::PolicySet,
     index: Index,
     about: BTreeMap<String, PolicyInfo>,
     vocabulary: Vocabulary,
@@ -134,6 +138,11 @@ impl PolicySet {
             Index::new(&loaded.policies, &loaded.vocabulary).map_err(|error| PolicyError {
                 problems: vec![Problem::cedar(&schema.name, &schema.text, &*error)],
             })?;
+        let cedar = cedar_policy::PolicySet::from_policies(loaded.policies).map_err(|error| {
+            PolicyError {
+                problems: vec![Problem::cedar(&schema.name, &schema.text, &error)],
+            }
+        })?;
         let mut hash = Sha256::new();
         for source in std::iter::once(schema).chain(sources).chain(requirements) {
             for part in [&source.name, &source.text] {
@@ -144,6 +153,8 @@ impl PolicySet {
             }
         }
         Ok(Self {
+            schema: loaded.schema,
+            cedar,
             index,
             about: loaded.about,
             vocabulary: loaded.vocabulary,
@@ -158,6 +169,18 @@ impl PolicySet {
     #[must_use]
     pub const fn digest(&self) -> [u8; 32] {
         self.digest
+    }
+
+    /// The schema, for analysis.
+    #[expect(dead_code, reason = "for proofs")]
+    pub(crate) const fn schema(&self) -> &cedar_policy::Schema {
+        &self.schema
+    }
+
+    /// All policies under their `@id`s, for analysis.
+    #[expect(dead_code, reason = "for proofs")]
+    pub(crate) const fn cedar(&self) -> &cedar_policy::PolicySet {
+        &self.cedar
     }
 
     /// The table of requirements.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::assembly;
-use crate::audit::{LogPlace, Source};
+use crate::audit::{LogPlace, Source, SourceError};
 use crate::command::place::{Place, UsageError};
 use crate::config::Config;
 use crate::high_water::HighWaterError;
@@ -117,13 +117,7 @@ impl AuditCommand {
     }
 
     fn source(&self) -> anyhow::Result<Source> {
-        Source::open(self.place()?).map_err(|error| match error {
-            crate::audit::SourceError::HighWater(HighWaterError::Absent(path)) => anyhow::anyhow!(
-                "no high-water file at {path:?}: the log's memory is gone, or this is not a CA's \
-                 folder"
-            ),
-            other => other.into(),
-        })
+        open(self.place()?)
     }
 
     fn place(&self) -> anyhow::Result<LogPlace> {
@@ -139,6 +133,21 @@ impl AuditCommand {
         };
         log_place(&place.config()?)
     }
+}
+
+/// The log of the CA that `config` is about: through its server if that runs, else from the store.
+pub(super) fn source(config: &Config) -> anyhow::Result<Source> {
+    open(log_place(config)?)
+}
+
+fn open(place: LogPlace) -> anyhow::Result<Source> {
+    Source::open(place).map_err(|error| match error {
+        SourceError::HighWater(HighWaterError::Absent(path)) => anyhow::anyhow!(
+            "no high-water file at {path:?}: the log's memory is gone, or this is not a CA's \
+             folder"
+        ),
+        other => other.into(),
+    })
 }
 
 /// Where the configured log is. Its key must be readable: it is the user's who runs the server.

@@ -3,11 +3,13 @@
 //!
 //! Finds no folder by itself: the caller resolves `--dir` or `--config` and passes it in.
 
+mod check;
 mod explain;
+mod test;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ca_core::name::{Environment, Principal};
 use ca_core::time::Timestamp;
@@ -15,7 +17,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 pub use self::explain::Explain;
-use crate::policy::{Outcome, PolicySet, REQUIREMENTS_NAME};
+use super::place::UsageError;
+use crate::audit::Source;
+use crate::config::Config;
+use crate::policy::PolicySet;
 use crate::policy_files::{self, PolicyFilesError};
 
 /// Done, and the answer is yes: for `explain`, a permit.
@@ -76,12 +81,23 @@ pub struct PolicySetting {
     pub accounts: Option<BTreeMap<Environment, Vec<Principal>>>,
     /// The moment `explain` asks about unless told otherwise.
     pub now: Timestamp,
+    /// The configuration; none when only the policy folder was named.
+    pub config: Option<Box<Config>>,
 }
 
 impl PolicySetting {
     fn environments(&self) -> Option<BTreeSet<Environment>> {
         let accounts = self.accounts.as_ref();
         accounts.map(|accounts| accounts.keys().cloned().collect())
+    }
+
+    /// The log that decisions are read back from.
+    #[expect(dead_code, reason = "for replay")]
+    fn log(&self) -> anyhow::Result<Source> {
+        let config = self.config.as_deref().ok_or(UsageError(
+            "the log is needed: name the CA with --dir DIR or --config FILE",
+        ))?;
+        super::audit::source(config)
     }
 
     fn load(&self) -> Result<PolicySet, PolicyFilesError> {
@@ -93,101 +109,23 @@ impl PolicySetting {
 ///
 /// # Errors
 ///
-/// Those of `out`.
+/// Those of `out`, and a log that cannot be read.
 pub fn run(
     command: &PolicyCommand,
     setting: &PolicySetting,
     out: &mut dyn Write,
-) -> io::Result<u8> {
+) -> anyhow::Result<u8> {
     let json = command.json;
-    match &command.verb {
-        PolicyVerb::Check => check(setting, json, out),
+    let done = match &command.verb {
+        PolicyVerb::Check => check::run(setting, json, out),
         PolicyVerb::Test { cases } => {
             let own = || setting.policy_dir.join("cases");
             let cases = cases.clone().unwrap_or_else(own);
-            test(setting, &cases, json, out)
+            test::run(setting, &cases, json, out)
         }
         PolicyVerb::Explain(asked) => explain::run(asked, setting, json, out),
-    }
-}
-
-fn check(setting: &PolicySetting, json: bool, out: &mut dyn Write) -> io::Result<u8> {
-    let policies = match setting.load() {
-        Ok(policies) => policies,
-        Err(error) => return refuse(&error, json, out),
     };
-    let count = policies.policies().len();
-    let table = policies.requirements().iter();
-    let warnings = unused(&policies);
-    let digest = hex(policies.digest());
-    if json {
-        let about = policies.policies();
-        writeln!(
-            out,
-            "{}",
-            json!({"ok": true, "policies": about, "digest": digest, "warnings": warnings,
-                   "requirements": table.map(|(name, one)| (name, one.to_string()))
-                       .collect::<BTreeMap<_, _>>()})
-        )?;
-    } else {
-        writeln!(
-            out,
-            "{count} policies in {} are valid",
-            setting.policy_dir.display()
-        )?;
-        for (name, one) in table {
-            writeln!(out, "requirement {name}: {one}")?;
-        }
-        for warning in warnings {
-            writeln!(out, "warning: {warning}")?;
-        }
-        writeln!(out, "digest {digest}")?;
-    }
-    Ok(EXIT_OK)
-}
-
-/// A name that no policy asks for may be a condition that somebody thinks is in force.
-fn unused(policies: &PolicySet) -> Vec<String> {
-    let unused = policies.unused_requirements().into_iter();
-    let words = unused.map(|(name, requirement)| {
-        let line = requirement.line();
-        format!("{REQUIREMENTS_NAME}:{line}: no policy asks for requirement {name:?}")
-    });
-    words.collect()
-}
-
-fn test(setting: &PolicySetting, cases: &Path, json: bool, out: &mut dyn Write) -> io::Result<u8> {
-    let loaded = setting.load().and_then(|policies| {
-        let cases = policy_files::load_cases(cases)?;
-        Ok((policies, cases))
-    });
-    let (policies, files) = match loaded {
-        Ok(loaded) => loaded,
-        Err(error) => return refuse(&error, json, out),
-    };
-    let outcomes: Vec<Outcome> = files.iter().flat_map(|file| file.run(&policies)).collect();
-    let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
-    // No case is no proof: a mistyped folder must not look like success.
-    let ok = failed == 0 && !outcomes.is_empty();
-    if json {
-        writeln!(
-            out,
-            "{}",
-            json!({"ok": ok, "failed": failed, "cases": outcomes})
-        )?;
-    } else {
-        for outcome in outcomes.iter().filter(|outcome| !outcome.passed) {
-            writeln!(out, "{}:{}: {}", outcome.file, outcome.line, outcome.name)?;
-            writeln!(out, "  expected {}", outcome.expected)?;
-            writeln!(out, "  got      {}", outcome.got)?;
-        }
-        match (outcomes.len(), failed) {
-            (0, _) => writeln!(out, "error: {} holds no case", cases.display())?,
-            (all, 0) => writeln!(out, "{all} cases pass")?,
-            (all, failed) => writeln!(out, "{failed} of {all} cases fail")?,
-        }
-    }
-    Ok(if ok { EXIT_OK } else { EXIT_FAILED })
+    Ok(done?)
 }
 
 /// Prints why the folder does not load.

@@ -34,6 +34,7 @@ pub struct PolicyInfo {
 
 /// What loading yields.
 pub(super) struct Loaded {
+    pub(super) schema: Schema,
     pub(super) policies: Vec<Policy>,
     pub(super) about: BTreeMap<String, PolicyInfo>,
     pub(super) vocabulary: Vocabulary,
@@ -67,7 +68,7 @@ pub(super) fn load(
             Some(hint),
         ))
     })?;
-    let validator = Validator::new(schema);
+    let validator = Validator::new(schema.clone());
     let mut loading = Loading::default();
     let table = requirements.map_or_else(|| Ok(Requirements::default()), Requirements::parse);
     // Without its table no policy is blamed for the names that it asks for.
@@ -83,6 +84,7 @@ pub(super) fn load(
         .extend(table.as_ref().err().into_iter().flatten().cloned());
     if loading.problems.is_empty() {
         Ok(Loaded {
+            schema,
             policies: loading.policies,
             about: loading.about,
             vocabulary,

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use clap::Parser;
 
 use super::*;
@@ -41,6 +43,7 @@ fn policy_with(
         policy_dir: dir.to_owned(),
         accounts,
         now: Timestamp::from_unix_seconds(1_795_341_600),
+        config: None,
     };
     let mut out = Vec::new();
     let code = run(&program.policy, &setting, &mut out).unwrap();
