@@ -14,20 +14,22 @@ pub use access::{
 pub use emergency::BreakGlassImported;
 pub use facts::{
     Asked, Attempt, AuditRead, CaKeyAdded, CertificateIssued, CertificatesRevoked, LogCreated,
-    Person, PolicyLoaded, RefusalsSummarised, Refused, RevocationCause, SessionClosed,
-    SessionOpened, TicketIssued, TotpConfirmed, TotpOffered,
+    Person, RefusalsSummarised, Refused, RevocationCause, SessionClosed, SessionOpened,
+    TicketIssued, TotpConfirmed, TotpOffered,
 };
 
 pub use host::{
     HostAcknowledged, HostCertificateIssued, HostEnrolled, HostRemoved, JoinTokenIssued,
     SshSessionReported,
 };
+pub use policy::{PolicyCheck, PolicyLoaded, PolicyText};
 
 mod about;
 mod access;
 mod emergency;
 mod facts;
 mod host;
+mod policy;
 
 /// One recorded fact. In JSON an object with `"v": 1` and a `"type"` in kebab case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +69,9 @@ pub enum Event {
     LogCreated(LogCreated),
     /// A policy set came into force.
     PolicyLoaded(PolicyLoaded),
+    /// A part of the text of a policy set that comes into force: all parts stand before its
+    /// [`Event::PolicyLoaded`], so that whoever has the log can build what decided.
+    PolicyText(PolicyText),
     /// Refusals beyond the recording limit, counted.
     RefusalsSummarised(RefusalsSummarised),
     /// An attempt that was not allowed.

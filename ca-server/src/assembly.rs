@@ -20,6 +20,7 @@ use crate::identity::Providers;
 use crate::key_file;
 use crate::ledger::{Ledger, LogKey, Opened};
 use crate::notify::{Notifier, Pace, Targets};
+use crate::policy_changes::ChangeControl;
 use crate::policy_files::PolicyFiles;
 use crate::seal::SealKey;
 use crate::signer::Signer;
@@ -68,12 +69,17 @@ pub fn create_log(config: &Config, clock: Clock) -> anyhow::Result<()> {
         .map_err(|_| anyhow::anyhow!("the ledger's thread failed"))
 }
 
-/// Opens everything the configuration names, checks it, and records what is in force.
+/// Opens everything the configuration names, checks it, and records what is in force. With `accept`,
+/// policies that do not pass what they must are let in all the same, for that reason.
 ///
 /// # Errors
 ///
 /// With what is wrong and what to do. Nothing listens yet.
-pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
+pub async fn start(
+    config: &Config,
+    clock: Clock,
+    accept: Option<String>,
+) -> anyhow::Result<Running> {
     // The cheap checks first: a typing error must not cost a replay.
     let names = config.environments.keys().cloned().collect();
     let policies = PolicyFiles::open(&config.policy_dir, names).context("policies")?;
@@ -107,6 +113,10 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         seal_key,
         providers,
         policies,
+        change_control: ChangeControl {
+            must_pass: config.policy_changes.must_pass.clone(),
+            accept,
+        },
         environments,
         challenges: Challenges::new(challenge_key),
         lists: Lists::default(),
@@ -115,6 +125,7 @@ pub async fn start(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         settings: settings(config),
         clock,
     });
+    ca.admit_policies(&ca.policies.current()).await?;
     ca.record_start().await?;
     let notifier = webhooks.start(&ca.ledger, &ca.clock, &config.webhook_state())?;
     Ok(Running {

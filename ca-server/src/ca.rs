@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ca_core::digest::Digest;
-use ca_core::event::{Attempt, CaKeyAdded, Event, PolicyLoaded, Refused};
+use ca_core::event::{Attempt, CaKeyAdded, Event, Refused};
 use ca_core::name::{Environment, UserName};
 
 use crate::authn::session::{Actor, actor};
@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::environment::EnvironmentRules;
 use crate::identity::Providers;
 use crate::ledger::{CommitError, Ledger, Refusal, Turn};
+use crate::policy_changes::ChangeControl;
 use crate::policy_files::PolicyFiles;
 use crate::seal::SealKey;
 use crate::signer::Signer;
@@ -47,6 +48,7 @@ mod host_reports;
 mod hosts;
 mod login;
 pub mod offline;
+mod policies;
 mod requests;
 mod reviews;
 mod revocation;
@@ -111,6 +113,8 @@ pub struct Ca {
     pub providers: Providers,
     /// The set in force.
     pub policies: PolicyFiles,
+    /// What another one must pass.
+    pub change_control: ChangeControl,
     /// By name.
     pub environments: BTreeMap<Environment, Signing>,
     /// Texts that break-glass keys may sign now.
@@ -137,13 +141,12 @@ pub struct Caller {
 }
 
 impl Ca {
-    /// Records which policies and CA keys are in force, if the log does not know them yet.
+    /// Records which CA keys are in force, if the log does not know them yet.
     ///
     /// # Errors
     ///
     /// [`Failure`] when it could not be recorded.
     pub async fn record_start(&self) -> Result<(), Failure> {
-        self.record_policies().await?;
         for (name, signing) in &self.environments {
             let keys = [
                 (Some(&signing.signer), false),
@@ -175,30 +178,6 @@ impl Ca {
             Ok(Event::CaKeyAdded(added))
         });
         ignore_refusal(recorded.await)
-    }
-
-    /// Records the policy set in force, if it is not the one recorded last.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure`] when it could not be recorded.
-    pub async fn record_policies(&self) -> Result<(), Failure> {
-        let set = self.policies.current();
-        let policy_digest = Digest::from_bytes(set.digest());
-        let policies = u32::try_from(set.policies().len()).unwrap_or(u32::MAX);
-        let loaded = self.ledger.commit(move |state, _| {
-            if state.policy() == Some(policy_digest) {
-                return Err(Refusal {
-                    why: (),
-                    record: None,
-                });
-            }
-            Ok(Event::PolicyLoaded(PolicyLoaded {
-                policy_digest,
-                policies,
-            }))
-        });
-        ignore_refusal(loaded.await)
     }
 }
 

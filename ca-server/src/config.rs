@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::authn::IssuerConfig;
 use crate::ca::Enrolment;
 use crate::notify::WebhookConfig;
+use crate::policy_changes::PolicyChangesConfig;
 
 /// Name of the file in a folder made by `init` or `dev`.
 pub const FILE_NAME: &str = "ca-server.toml";
@@ -71,6 +72,9 @@ pub struct Config {
     /// Certificate of the HTTPS server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
+    /// What a policy set must pass.
+    #[serde(default)]
+    pub policy_changes: PolicyChangesConfig,
     /// Who is on call.
     #[serde(default)]
     pub on_call: OnCallConfig,

@@ -69,7 +69,7 @@ impl Dev {
         // before the port is ours: it may be that of a run that goes on.
         drop(std::fs::remove_file(dir.join("dev.json")));
         let listener = serve::bind(&config)?;
-        let running = assembly::start(&config, Clock::System).await?;
+        let running = assembly::start(&config, Clock::System, None).await?;
         let secrets = enrol(&running, &dir, &issuer.issuer).await?;
         tokio::spawn(provider);
         let ready = || {

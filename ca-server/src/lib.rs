@@ -19,7 +19,9 @@ pub mod identity;
 pub mod key_file;
 pub mod notify;
 mod outgoing;
+pub mod policy_changes;
 pub mod policy_files;
+pub mod policy_record;
 pub mod seal;
 pub mod signer;
 // use cases

@@ -113,6 +113,7 @@ pub struct PolicySet {
     requirements: Requirements,
     authorizer: cedar_policy::Authorizer,
     digest: [u8; 32],
+    sources: Vec<Source>,
 }
 
 impl PolicySet {
@@ -143,15 +144,12 @@ impl PolicySet {
                 problems: vec![Problem::cedar(&schema.name, &schema.text, &error)],
             }
         })?;
-        let mut hash = Sha256::new();
-        for source in std::iter::once(schema).chain(sources).chain(requirements) {
-            for part in [&source.name, &source.text] {
-                // Lengths first, so that no two lists of texts are the same bytes.
-                let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
-                hash.update(length.to_be_bytes());
-                hash.update(part.as_bytes());
-            }
-        }
+        let sources: Vec<Source> = std::iter::once(schema)
+            .chain(sources)
+            .chain(requirements)
+            .cloned()
+            .collect();
+        let digest = Self::digest_of(&sources);
         Ok(Self {
             schema: loaded.schema,
             cedar,
@@ -160,8 +158,51 @@ impl PolicySet {
             vocabulary: loaded.vocabulary,
             requirements: loaded.requirements,
             authorizer: cedar_policy::Authorizer::new(),
-            digest: hash.finalize().into(),
+            digest,
+            sources,
         })
+    }
+
+    /// A set from texts in the order of its digest, as [`PolicySet::sources`] gives them: told apart
+    /// by their names.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`], as [`PolicySet::parse`].
+    pub fn from_sources(sources: &[Source]) -> Result<Self, PolicyError> {
+        let named = |name: &str| sources.iter().find(|source| source.name == name);
+        let nothing = Source::new(SCHEMA_NAME, "");
+        let policies = sources
+            .iter()
+            .filter(|source| source.name != SCHEMA_NAME && source.name != REQUIREMENTS_NAME);
+        Self::parse(
+            named(SCHEMA_NAME).unwrap_or(&nothing),
+            &policies.cloned().collect::<Vec<_>>(),
+            named(REQUIREMENTS_NAME),
+            None,
+        )
+    }
+
+    /// What [`PolicySet::digest`] is for these texts.
+    #[must_use]
+    pub fn digest_of(sources: &[Source]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for source in sources {
+            for part in [&source.name, &source.text] {
+                // Lengths first, so that no two lists of texts are the same bytes.
+                let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+                hash.update(length.to_be_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        hash.finalize().into()
+    }
+
+    /// The texts of the schema, all policies and the table of requirements, in the order that the
+    /// digest takes them.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
     }
 
     /// SHA-256 over the names and texts of the schema, all sources and the table of requirements, in

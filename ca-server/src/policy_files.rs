@@ -78,7 +78,7 @@ pub struct WatchError {
 #[derive(Debug)]
 pub enum Reload {
     /// The texts could not be loaded; the set from before stays in force.
-    Kept(PolicyFilesError),
+    Kept(anyhow::Error),
     /// The texts are those in force again, after some that could not be loaded. Only
     /// [`PolicyFiles::watch`] says so, and once.
     Repaired,
@@ -267,28 +267,41 @@ impl PolicyFiles {
         self.current.load_full()
     }
 
-    /// Reads the folder again and puts its set in force if it loads.
-    #[must_use = "a set that was refused must be reported"]
-    pub fn reload(&self) -> Reload {
-        match load(&self.dir, Some(&self.environments)) {
-            Err(error) => Reload::Kept(error),
-            Ok(policies) if policies.digest() == self.current().digest() => Reload::Unchanged,
-            Ok(policies) => {
-                let policies = Arc::new(policies);
-                self.current.store(Arc::clone(&policies));
-                Reload::Swapped(policies)
-            }
-        }
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
-    /// Reloads after every change in the folder, once it is quiet, and tells `report` what became
-    /// of it. `report` runs in a thread of its own, which ends when the [`Watch`] is dropped.
+    /// Reads the folder again and puts its set in force if it loads and `admit` lets it in. No
+    /// decision is made by it before `admit` has returned.
+    #[must_use = "a set that was refused must be reported"]
+    pub fn reload(&self, admit: impl Fn(&PolicySet) -> anyhow::Result<()>) -> Reload {
+        let policies = match load(&self.dir, Some(&self.environments)) {
+            Err(error) => return Reload::Kept(error.into()),
+            Ok(policies) if policies.digest() == self.current().digest() => {
+                return Reload::Unchanged;
+            }
+            Ok(policies) => policies,
+        };
+        if let Err(error) = admit(&policies) {
+            return Reload::Kept(error);
+        }
+        let policies = Arc::new(policies);
+        self.current.store(Arc::clone(&policies));
+        Reload::Swapped(policies)
+    }
+
+    /// Reloads after every change in the folder or below it, once it is quiet, and tells `report`
+    /// what became of it; see [`PolicyFiles::reload`] for `admit`. Both run in a thread of their own,
+    /// which ends when the [`Watch`] is dropped.
     ///
     /// # Errors
     ///
     /// [`WatchError`] if the operating system will not watch the folder.
-    pub fn watch<F>(&self, report: F) -> Result<Watch, WatchError>
+    pub fn watch<A, F>(&self, admit: A, report: F) -> Result<Watch, WatchError>
     where
+        A: Fn(&PolicySet) -> anyhow::Result<()> + Send + 'static,
         F: Fn(Reload) + Send + 'static,
     {
         let failed = |source| WatchError {
@@ -308,14 +321,14 @@ impl PolicyFiles {
             })
             .map_err(failed)?;
         watcher
-            .watch(&self.dir, RecursiveMode::NonRecursive)
+            .watch(&self.dir, RecursiveMode::Recursive)
             .map_err(failed)?;
         let files = self.clone();
         std::thread::spawn(move || {
             let mut refused = false;
             while changes.recv().is_ok() {
                 while changes.recv_timeout(QUIET).is_ok() {}
-                let outcome = files.reload();
+                let outcome = files.reload(&admit);
                 let was_refused =
                     std::mem::replace(&mut refused, matches!(outcome, Reload::Kept(_)));
                 match outcome {

@@ -248,7 +248,7 @@ impl State {
             Event::TicketIssued(ticket) => self.ticket_issued(ticket),
             Event::TotpConfirmed(confirmed) => self.totp_confirmed(confirmed),
             Event::TotpOffered(offered) => self.totp_offered(offered),
-            Event::AuditRead(_) | Event::RefusalsSummarised(_) => {}
+            Event::AuditRead(_) | Event::PolicyText(_) | Event::RefusalsSummarised(_) => {}
         }
     }
 

@@ -7,7 +7,7 @@ use crate::tlog::leaf::Kind;
 
 impl Event {
     /// Every name that [`Event::name`] gives, in alphabetical order.
-    pub const NAMES: [&str; 31] = [
+    pub const NAMES: [&str; 32] = [
         "audit-read",
         "break-glass-imported",
         "break-glass-key-added",
@@ -25,6 +25,7 @@ impl Event {
         "join-token-issued",
         "log-created",
         "policy-loaded",
+        "policy-text",
         "refusals-summarised",
         "refused",
         "request-approved",
@@ -65,7 +66,7 @@ impl Event {
                 Kind::HostChange
             }
             Self::LogCreated(_) => Kind::LogCreation,
-            Self::PolicyLoaded(_) => Kind::PolicyChange,
+            Self::PolicyLoaded(_) | Self::PolicyText(_) => Kind::PolicyChange,
             Self::Refused(_) | Self::RefusalsSummarised(_) => Kind::Refusal,
             Self::RequestApproved(_) | Self::RequestDenied(_) => Kind::Approval,
             Self::RequestExpired(_) | Self::RequestOpened(_) | Self::RequestWithdrawn(_) => {
@@ -98,6 +99,7 @@ impl Event {
             Self::JoinTokenIssued(_) => "join-token-issued",
             Self::LogCreated(_) => "log-created",
             Self::PolicyLoaded(_) => "policy-loaded",
+            Self::PolicyText(_) => "policy-text",
             Self::RefusalsSummarised(_) => "refusals-summarised",
             Self::Refused(_) => "refused",
             Self::RequestApproved(_) => "request-approved",
@@ -148,6 +150,7 @@ impl Event {
             | Self::HostEnrolled(_)
             | Self::LogCreated(_)
             | Self::PolicyLoaded(_)
+            | Self::PolicyText(_)
             | Self::RefusalsSummarised(_)
             | Self::SshSessionReported(_) => None,
         }

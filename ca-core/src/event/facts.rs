@@ -72,15 +72,6 @@ pub struct CaKeyAdded {
     pub hosts: bool,
 }
 
-/// See [`super::Event::PolicyLoaded`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyLoaded {
-    /// Digest of the set, as each decision names it.
-    pub policy_digest: Digest,
-    /// Number of policies.
-    pub policies: u32,
-}
-
 /// See [`super::Event::SessionOpened`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionOpened {

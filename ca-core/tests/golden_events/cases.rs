@@ -94,6 +94,7 @@ const EVENT_TYPES: usize = {
             | Event::JoinTokenIssued(_)
             | Event::LogCreated(_)
             | Event::PolicyLoaded(_)
+            | Event::PolicyText(_)
             | Event::Refused(_)
             | Event::RefusalsSummarised(_)
             | Event::RequestApproved(_)
@@ -110,7 +111,7 @@ const EVENT_TYPES: usize = {
             | Event::TotpOffered(_) => {}
         }
     }
-    31
+    32
 };
 
 /// Examples that `log.txt` is made of; the rest is in `log-access-and-hosts.txt`.

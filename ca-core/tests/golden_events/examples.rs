@@ -4,8 +4,8 @@ use ca_core::api::SecondFactor;
 use ca_core::digest::Digest;
 use ca_core::event::{
     Asked, Attempt, AuditRead, CaKeyAdded, CertificateIssued, CertificatesRevoked, Event,
-    LogCreated, Person, PolicyLoaded, RefusalsSummarised, Refused, RevocationCause, SessionClosed,
-    SessionOpened, TicketIssued, TotpConfirmed, TotpOffered,
+    LogCreated, Person, PolicyCheck, PolicyLoaded, PolicyText, RefusalsSummarised, Refused,
+    RevocationCause, SessionClosed, SessionOpened, TicketIssued, TotpConfirmed, TotpOffered,
 };
 use ca_core::name::Subject;
 use ca_core::time::Timestamp;
@@ -226,6 +226,9 @@ pub(crate) fn examples() -> Vec<(&'static str, Event)> {
     let policy = PolicyLoaded {
         policy_digest: digest("policies"),
         policies: 7,
+        passed: [].into(),
+        failed: [].into(),
+        accepted: None,
     };
     let summary = RefusalsSummarised {
         since: at(NOW),
@@ -258,5 +261,28 @@ pub(crate) fn examples() -> Vec<(&'static str, Event)> {
     all.extend(access_examples::all());
     all.extend(host_examples::all());
     all.extend(emergency_examples::all());
+    all.extend(of_policies());
     all
+}
+
+/// How policy sets come into force: what came after the first logs.
+fn of_policies() -> Vec<(&'static str, Event)> {
+    let accepted = PolicyLoaded {
+        passed: [PolicyCheck::Cases].into(),
+        failed: [PolicyCheck::BreakGlass, PolicyCheck::Proofs].into(),
+        accepted: Some("the solver hangs, incident OPS-17".to_owned()),
+        policy_digest: digest("policies"),
+        policies: 7,
+    };
+    let text = PolicyText {
+        policy_digest: digest("policies"),
+        file: "baseline.cedar".to_owned(),
+        part: 1,
+        parts: 9,
+        text: "@id(\"everyone\")\npermit (principal, action, resource);\n".to_owned(),
+    };
+    vec![
+        ("policy-loaded-accepted", Event::PolicyLoaded(accepted)),
+        ("policy-text", Event::PolicyText(text)),
+    ]
 }

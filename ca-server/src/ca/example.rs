@@ -74,6 +74,7 @@ impl Example {
                 ["prod", "staging"].map(|name| name.parse().unwrap()).into(),
             )
             .unwrap(),
+            change_control: ChangeControl::default(),
             environments: environments.into(),
             challenges: Challenges::new([9; 32]),
             lists: Lists::default(),
@@ -82,6 +83,7 @@ impl Example {
             settings: settings(),
             clock,
         });
+        ca.admit_policies(&ca.policies.current()).await.unwrap();
         ca.record_start().await.unwrap();
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use ca_core::event::PolicyCheck;
 use ca_core::name::{Environment, UserName};
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
@@ -14,6 +15,7 @@ use crate::ca::Enrolment;
 use crate::clock::Clock;
 use crate::config::{Config, EnvironmentConfig, FILE_NAME, KeyConfig, LogConfig, OnCallConfig};
 use crate::policy::{EXAMPLES, REQUIREMENTS_NAME, SCHEMA_NAME};
+use crate::policy_changes::PolicyChangesConfig;
 use crate::seal::SealKey;
 use crate::{assembly, key_file};
 
@@ -165,6 +167,9 @@ pub fn plan(
             key: "keys/log.key".into(),
         },
         tls: None,
+        policy_changes: PolicyChangesConfig {
+            must_pass: [PolicyCheck::Cases].into(),
+        },
         on_call: OnCallConfig::default(),
         issuers: vec![issuer],
         webhooks: Vec::new(),

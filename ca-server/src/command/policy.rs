@@ -5,6 +5,7 @@
 
 mod check;
 mod explain;
+mod history;
 mod test;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 pub use self::explain::Explain;
+pub use self::history::History;
 use super::place::UsageError;
 use crate::audit::Source;
 use crate::config::Config;
@@ -69,6 +71,9 @@ pub enum PolicyVerb {
     /// Say why somebody may or may not do something, and what would change it.
     #[command(after_help = explain::EXAMPLES)]
     Explain(Box<Explain>),
+    /// List the sets that came into force, or write one out as it was.
+    #[command(after_help = history::EXAMPLES)]
+    History(History),
 }
 
 /// What the commands need from the configuration.
@@ -92,7 +97,6 @@ impl PolicySetting {
     }
 
     /// The log that decisions are read back from.
-    #[expect(dead_code, reason = "for replay")]
     fn log(&self) -> anyhow::Result<Source> {
         let config = self.config.as_deref().ok_or(UsageError(
             "the log is needed: name the CA with --dir DIR or --config FILE",
@@ -124,6 +128,7 @@ pub fn run(
             test::run(setting, &cases, json, out)
         }
         PolicyVerb::Explain(asked) => explain::run(asked, setting, json, out),
+        PolicyVerb::History(asked) => return history::run(asked, setting, json, out),
     };
     Ok(done?)
 }

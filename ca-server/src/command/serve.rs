@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use crate::assembly::{self, Running};
 use crate::ca::Ca;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, HttpSettings, ListenLimits, Listener, Rate};
+use crate::policy::PolicySet;
 use crate::policy_files::Reload;
 use crate::{admin, ledger};
 
@@ -25,6 +27,10 @@ pub struct Serve {
     /// Configuration file made by `ca-server init`.
     #[arg(long)]
     pub config: PathBuf,
+    /// Start although the policies do not pass what `policy_changes.must_pass` asks for, and record
+    /// why. Changes while the server runs must still pass.
+    #[arg(long, value_name = "WHY", value_parser = NonEmptyStringValueParser::new())]
+    pub accept_policies: Option<String>,
 }
 
 /// How a server ended.
@@ -45,7 +51,7 @@ impl Serve {
     pub async fn run(&self) -> anyhow::Result<Ended> {
         let config = Config::read(&self.config)?;
         let listener = bind(&config)?;
-        let running = assembly::start(&config, Clock::System).await?;
+        let running = assembly::start(&config, Clock::System, self.accept_policies.clone()).await?;
         let ready = || {
             tracing::info!(url = config.url, listen = config.listen, "ready");
             Ok(())
@@ -206,29 +212,27 @@ pub fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'stat
     })
 }
 
-/// Reloads policies when their files change, and records each set that comes into force.
+/// Reloads policies when their files change. A set comes into force when it has passed what it must
+/// and is recorded.
 fn watch_policies(ca: &Arc<Ca>) -> anyhow::Result<crate::policy_files::Watch> {
     let (runtime, weak) = (tokio::runtime::Handle::current(), Arc::downgrade(ca));
+    let admit = move |set: &PolicySet| {
+        let ca = weak.upgrade().context("the server is stopping")?;
+        runtime.block_on(ca.admit_policies(set))
+    };
     let report = move |reload: Reload| match reload {
         Reload::Kept(error) => {
             metrics::counter!("ca_policy_reloads_total", "outcome" => "refused").increment(1);
-            tracing::error!("POLICIES NOT RELOADED, the old set stays in force:\n{error}");
+            tracing::error!("POLICIES NOT RELOADED, the old set stays in force:\n{error:#}");
         }
         Reload::Swapped(set) => {
             metrics::counter!("ca_policy_reloads_total", "outcome" => "swapped").increment(1);
             tracing::info!(policies = set.policies().len(), "policies reloaded");
-            if let Some(ca) = weak.upgrade() {
-                runtime.spawn(async move {
-                    if let Err(error) = ca.record_policies().await {
-                        tracing::error!(%error, "the new policy set could not be recorded");
-                    }
-                });
-            }
         }
         Reload::Repaired => tracing::info!("policies are valid again; nothing else changed"),
         Reload::Unchanged => {}
     };
-    Ok(ca.policies.watch(report)?)
+    Ok(ca.policies.watch(admit, report)?)
 }
 
 #[cfg(test)]

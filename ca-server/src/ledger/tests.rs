@@ -6,6 +6,7 @@ mod refusals;
 mod snapshots;
 mod starts;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -172,6 +173,9 @@ fn event(n: u64) -> Event {
     Event::PolicyLoaded(PolicyLoaded {
         policy_digest: Digest::of(&n.to_be_bytes()),
         policies: 1,
+        passed: BTreeSet::new(),
+        failed: BTreeSet::new(),
+        accepted: None,
     })
 }
 

@@ -38,7 +38,7 @@ fn a_reload_that_names_an_unknown_environment_is_refused() {
     let path = dir.path().join("baseline.cedar");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("\"staging\"", "\"stagging\"")).unwrap();
-    let Reload::Kept(error) = files.reload() else {
+    let Reload::Kept(error) = files.reload(admit_all) else {
         panic!("a misspelt environment was put in force");
     };
     let expected = "baseline.cedar:8:28: there is no environment \"stagging\" (there are: prod, \
@@ -52,9 +52,9 @@ fn a_table_of_requirements_is_read_where_there_is_one_and_missed_where_a_policy_
     let files = PolicyFiles::open(dir.path(), environments()).unwrap();
     let path = dir.path().join(REQUIREMENTS_NAME);
     std::fs::write(&path, "[requirements]\nprod-root = [[\"2 of approver\"]]\n").unwrap();
-    assert!(matches!(files.reload(), Reload::Swapped(_)));
+    assert!(matches!(files.reload(admit_all), Reload::Swapped(_)));
     let named = |text: &str| {
-        let Reload::Kept(error) = files.reload() else {
+        let Reload::Kept(error) = files.reload(admit_all) else {
             panic!("a wrong table was put in force");
         };
         assert!(error.to_string().starts_with(text), "{error}");
@@ -80,7 +80,7 @@ fn a_reload_that_fails_keeps_the_old_set_and_says_where() {
     let files = PolicyFiles::open(dir.path(), environments()).unwrap();
     let before = files.current().digest();
     std::fs::write(dir.path().join("baseline.cedar"), "permit (principal,").unwrap();
-    let Reload::Kept(error) = files.reload() else {
+    let Reload::Kept(error) = files.reload(admit_all) else {
         panic!("a broken file was put in force");
     };
     assert!(error.to_string().contains("baseline.cedar:1:"), "{error}");
@@ -92,7 +92,7 @@ fn a_file_emptied_by_a_half_done_write_does_not_lift_its_policies() {
     let dir = folder();
     let files = PolicyFiles::open(dir.path(), environments()).unwrap();
     std::fs::write(dir.path().join("production.cedar"), "").unwrap();
-    assert!(matches!(files.reload(), Reload::Kept(_)));
+    assert!(matches!(files.reload(admit_all), Reload::Kept(_)));
 }
 
 #[test]
@@ -130,7 +130,9 @@ fn a_change_in_the_folder_is_put_in_force_without_being_asked() {
     let before = files.current().digest();
     let (told, reports) = mpsc::channel();
     let _watch = files
-        .watch(move |reload| told.send(reload).unwrap_or_default())
+        .watch(admit_all, move |reload| {
+            told.send(reload).unwrap_or_default()
+        })
         .unwrap();
     std::fs::remove_file(dir.path().join("break_glass.cedar")).unwrap();
     let report = reports.recv_timeout(Duration::from_secs(20)).unwrap();
@@ -143,4 +145,30 @@ fn a_change_in_the_folder_is_put_in_force_without_being_asked() {
     std::fs::write(dir.path().join("baseline.cedar"), text).unwrap();
     let report = reports.recv_timeout(Duration::from_secs(20)).unwrap();
     assert!(matches!(report, Reload::Repaired), "{report:?}");
+}
+
+#[test]
+fn a_set_that_is_not_admitted_never_comes_into_force_and_is_asked_about_again() {
+    let dir = folder();
+    let files = PolicyFiles::open(dir.path(), environments()).unwrap();
+    let before = files.current().digest();
+    std::fs::remove_file(dir.path().join("break_glass.cedar")).unwrap();
+    let seen_inside = |set: &PolicySet| {
+        assert_ne!(set.digest(), before);
+        assert_eq!(files.current().digest(), before);
+        anyhow::bail!("not today")
+    };
+    for _ in 0..2 {
+        let Reload::Kept(error) = files.reload(seen_inside) else {
+            panic!("a set was put in force that was not admitted");
+        };
+        assert_eq!(error.to_string(), "not today");
+        assert_eq!(files.current().digest(), before);
+    }
+    assert!(matches!(files.reload(admit_all), Reload::Swapped(_)));
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a check")]
+fn admit_all(_: &PolicySet) -> anyhow::Result<()> {
+    Ok(())
 }
