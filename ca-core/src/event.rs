@@ -11,11 +11,12 @@ pub use access::{
     Frozen, RequestApproved, RequestDenied, RequestExpired, RequestOpened, RequestWithdrawn,
     ReviewClosed,
 };
+pub use decided::{Approved, Asked, Judged};
 pub use emergency::BreakGlassImported;
 pub use facts::{
-    Asked, Attempt, AuditRead, CaKeyAdded, CertificateIssued, CertificatesRevoked, LogCreated,
-    Person, RefusalsSummarised, Refused, RevocationCause, SessionClosed, SessionOpened,
-    TicketIssued, TotpConfirmed, TotpOffered,
+    Attempt, AuditRead, CaKeyAdded, CertificateIssued, CertificatesRevoked, LogCreated, Person,
+    RefusalsSummarised, Refused, RevocationCause, SessionClosed, SessionOpened, TicketIssued,
+    TotpConfirmed, TotpOffered,
 };
 
 pub use host::{
@@ -26,6 +27,7 @@ pub use policy::{PolicyCheck, PolicyLoaded, PolicyText};
 
 mod about;
 mod access;
+mod decided;
 mod emergency;
 mod facts;
 mod host;

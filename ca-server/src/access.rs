@@ -1,14 +1,14 @@
 //! May this person have this, now? Policy decides, the environment's ceiling holds whatever policy
 //! says, and what comes out is a [`Grant`], which nothing else can make.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ca_core::certificate::options::Options;
 use ca_core::certificate::principals::Principals;
 use ca_core::digest::Digest;
-use ca_core::event::{Asked, Person};
+use ca_core::event::{Approved, Asked, Judged, Person};
 use ca_core::name::UserName;
 use ca_core::time::Timestamp;
 
@@ -20,6 +20,11 @@ pub mod request;
 #[cfg(test)]
 mod tests;
 pub mod vote;
+
+/// Why a session that was opened with a break-glass key gets nothing else. Policy is not asked then,
+/// which records tell by this sentence.
+pub const BREAK_GLASS_ONLY: &str =
+    "this session is good for break-glass only; sign in as usual for everything else";
 
 /// Who is on call, by configuration.
 #[derive(Clone, Debug, Default)]
@@ -148,11 +153,17 @@ fn granted(
     question: Question,
     basis: Basis,
 ) -> Result<Grant, Box<Denied>> {
-    let asked = asked(actor, &wish, rules, question.facts.on_call);
+    let mut asked = asked(actor, &wish, rules, question.facts.on_call);
+    match &basis {
+        Basis::Routine => {}
+        Basis::Request { approvers, .. } => {
+            let given = approvers.iter().zip(&question.facts.approvals);
+            asked.approvals = Some(given.map(approved).collect());
+        }
+        Basis::BreakGlass => asked.unreviewed = Some(question.facts.unreviewed),
+    }
     if actor.is_break_glass() && basis != Basis::BreakGlass {
-        let denial = Denial::because(
-            "this session is good for break-glass only; sign in as usual for everything else",
-        );
+        let denial = Denial::because(BREAK_GLASS_ONLY);
         return Err(Box::new(Denied {
             denial,
             question,
@@ -178,6 +189,13 @@ fn granted(
             asked,
             wish,
         })),
+    }
+}
+
+fn approved((by, approval): (&Person, &policy::Approval)) -> Approved {
+    Approved {
+        by: by.clone(),
+        groups: approval.groups.clone(),
     }
 }
 
@@ -249,8 +267,37 @@ fn asked(actor: &Actor, wish: &Wish, rules: &EnvironmentRules, on_call: bool) ->
         on_call,
         reason: wish.reason.clone(),
         ticket: wish.ticket.clone(),
+        unreviewed: None,
+        approvals: Some(Vec::new()),
         source: wish.source,
     }
+}
+
+/// How policy judged `question` of the actor's, for the record.
+#[must_use]
+pub fn judged(
+    (actor, question): (&Actor, &Question),
+    (deciding, policies): (BTreeSet<String>, &PolicySet),
+) -> Judged {
+    let mut judged = Judged {
+        groups: actor.groups().clone(),
+        mfa_age_seconds: actor.mfa_age().as_secs(),
+        second_factor: actor.second_factor(),
+        token_bound: actor.token_bound(),
+        on_call: question.facts.on_call,
+        holder: question.facts.holder.clone(),
+        environments: BTreeMap::new(),
+        policies: Vec::new(),
+        policy_digest: Digest::from_bytes(policies.digest()),
+    };
+    let deciding = deciding.into_iter().collect();
+    match &question.on {
+        On::Environment(name) => {
+            judged.environments.insert(name.clone(), deciding);
+        }
+        On::Accounts { .. } | On::Authority => judged.policies = deciding,
+    }
+    judged
 }
 
 impl Grant {

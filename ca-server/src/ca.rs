@@ -205,6 +205,9 @@ fn refused(
     source: IpAddr,
 ) -> Refused {
     Refused {
+        request: None,
+        not_before: None,
+        judged: None,
         attempt,
         code: code.to_owned(),
         detail: detail.to_string(),

@@ -12,6 +12,7 @@ pub mod state;
 pub mod clock;
 pub mod high_water;
 pub mod ledger;
+pub mod recorded;
 pub mod store;
 // adapters
 pub mod break_glass_keys;

@@ -252,6 +252,13 @@ impl State {
         }
     }
 
+    /// Passes over a record whose content was erased: only its place and time are known.
+    pub fn apply_erased(&mut self, time: Timestamp) {
+        self.size += 1;
+        self.time = time;
+        self.forget_until(time);
+    }
+
     fn ca_key_added(&mut self, key: &CaKeyAdded) {
         let named = (key.environment.clone(), key.public_key.clone());
         if key.hosts {

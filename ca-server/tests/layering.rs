@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
         "recordable",
         "state",
     ],
-    &["clock", "high_water", "ledger", "store"],
+    &["clock", "high_water", "ledger", "recorded", "store"],
     &[
         "break_glass_keys",
         "identity",

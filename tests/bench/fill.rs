@@ -144,6 +144,8 @@ impl Template {
             request_id: format!("bench-fill-{:010}", turn.index()),
             request_digest: Digest::of(&turn.index().to_le_bytes()),
             asked: Asked {
+                unreviewed: None,
+                approvals: None,
                 environment: self.environment.clone(),
                 principals: self.config.default_principals.as_slice().to_vec(),
                 duration_seconds: length,

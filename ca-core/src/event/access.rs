@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, Person};
+use super::{Asked, Judged, Person};
 use crate::api::SecondFactor;
 use crate::digest::Digest;
 use crate::name::Environment;
@@ -72,6 +72,12 @@ pub struct RequestApproved {
     pub policies: Vec<String>,
     /// Digest of the policy set that decided.
     pub policy_digest: Digest,
+    /// Whether the approver's ID token was bound to their client's key. Absent in older records.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub token_bound: Option<bool>,
+    /// Whether the configuration counts the approver as on call. Absent in older records.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub on_call: Option<bool>,
     /// Client address.
     pub source: IpAddr,
 }
@@ -91,6 +97,9 @@ pub struct RequestDenied {
     pub reason: String,
     /// Digest of the policy set that decided.
     pub policy_digest: Digest,
+    /// How policy judged it. Absent in older records.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub judged: Option<Box<Judged>>,
     /// Client address.
     pub source: IpAddr,
 }
@@ -138,6 +147,9 @@ pub struct Frozen {
     pub by: Person,
     /// Why.
     pub reason: String,
+    /// How policy judged it. Absent in older records.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub judged: Option<Box<Judged>>,
     /// Client address.
     pub source: IpAddr,
 }
@@ -151,6 +163,9 @@ pub struct FreezeLifted {
     pub by: Person,
     /// Why.
     pub reason: String,
+    /// How policy judged it. Absent in older records.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub judged: Option<Box<Judged>>,
     /// Client address.
     pub source: IpAddr,
 }
@@ -209,6 +224,9 @@ pub struct ReviewClosed {
     pub environment: Environment,
     /// What was found.
     pub finding: String,
+    /// How policy judged it. Absent in older records.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub judged: Option<Box<Judged>>,
     /// Client address.
     pub source: IpAddr,
 }

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Asked, Judged};
 use crate::api::SecondFactor;
 use crate::digest::Digest;
-use crate::name::{Environment, NameError, Principal, Subject, UserName};
+use crate::name::{Environment, NameError, Subject, UserName};
 use crate::time::Timestamp;
 
 /// A person as identified and as shown.
@@ -160,35 +161,9 @@ pub struct TicketIssued {
     pub ticket: Digest,
     /// Last moment of use.
     pub expires: Timestamp,
-    /// Client address.
-    pub source: IpAddr,
-}
-
-/// What was asked for, as policy saw it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
-    /// Environment asked for.
-    pub environment: Environment,
-    /// Accounts asked for, in the order asked.
-    pub principals: Vec<Principal>,
-    /// Length of the window asked for, seconds.
-    pub duration_seconds: u64,
-    /// Groups of the person at that time.
-    pub groups: BTreeSet<String>,
-    /// Age of the second factor, seconds.
-    pub mfa_age_seconds: u64,
-    /// Kind of the second factor.
-    pub second_factor: SecondFactor,
-    /// Whether the ID token was bound to the client's key.
-    pub token_bound: bool,
-    /// Whether the configuration counts the person as on call.
-    pub on_call: bool,
-    /// Why, in the person's words.
+    /// How policy judged it. Absent in older records.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub reason: Option<String>,
-    /// Ticket of another system.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub ticket: Option<String>,
+    pub judged: Option<Box<Judged>>,
     /// Client address.
     pub source: IpAddr,
 }
@@ -273,6 +248,9 @@ pub struct CertificatesRevoked {
     /// In words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// How policy judged it, where it was somebody else's. Absent in older records.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub judged: Option<Box<Judged>>,
     /// Client address.
     pub source: IpAddr,
 }
@@ -340,7 +318,7 @@ pub struct Refused {
     /// Who, as far as established.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub person: Option<Person>,
-    /// The facts of the decision, when policy decided.
+    /// The facts of the decision, when policy decided about a certificate.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub asked: Option<Asked>,
     /// Policies that forbade it (`@id`).
@@ -349,6 +327,15 @@ pub struct Refused {
     /// Digest of the policy set that decided, when policy decided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub policy_digest: Option<Digest>,
+    /// The facts of the decision, when policy decided about something else than a certificate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub judged: Option<Box<Judged>>,
+    /// The access request that was to be activated or decided, by the number of its record.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request: Option<u64>,
+    /// When the window was to begin, which is when policy was asked about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub not_before: Option<Timestamp>,
     /// Client address.
     pub source: IpAddr,
 }
@@ -373,6 +360,9 @@ pub struct AuditRead {
     pub by: Person,
     /// The filters, as asked.
     pub query: String,
+    /// How policy judged it. Absent in older records.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub judged: Option<Box<Judged>>,
     /// Client address.
     pub source: IpAddr,
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Person;
+use super::{Judged, Person};
 use crate::api::SessionEvent;
 use crate::digest::Digest;
 use crate::name::{Environment, HostName, Principal};
@@ -24,6 +24,9 @@ pub struct JoinTokenIssued {
     pub token: Digest,
     /// Last moment of use.
     pub expires: Timestamp,
+    /// How policy judged it; none for the operator of the machine. Absent in older records.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub judged: Option<Box<Judged>>,
     /// Client address.
     pub source: IpAddr,
 }
@@ -58,6 +61,9 @@ pub struct HostRemoved {
     pub environment: Environment,
     /// Why.
     pub reason: String,
+    /// How policy judged it. Absent in older records.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub judged: Option<Box<Judged>>,
     /// Client address.
     pub source: IpAddr,
 }

@@ -43,6 +43,8 @@ fn request_opened(not_before: Option<Timestamp>) -> Event {
 
 fn request_approved(needs: &str, approvals_missing: u32) -> Event {
     Event::RequestApproved(Box::new(RequestApproved {
+        token_bound: None,
+        on_call: None,
         request: REQUEST,
         digest: digest("request"),
         requester: person("alice"),
@@ -63,6 +65,7 @@ fn request_approved(needs: &str, approvals_missing: u32) -> Event {
 fn of_requests() -> Vec<(&'static str, Event)> {
     let environment = || "prod".parse().unwrap();
     let denied = RequestDenied {
+        judged: None,
         request: REQUEST,
         requester: person("alice"),
         by: person("carol"),
@@ -98,6 +101,7 @@ fn of_requests() -> Vec<(&'static str, Event)> {
 
 fn frozen(target: FreezeTarget) -> Event {
     Event::Frozen(Frozen {
+        judged: None,
         target,
         by: person("carol"),
         reason: "laptop stolen".to_owned(),
@@ -107,6 +111,7 @@ fn frozen(target: FreezeTarget) -> Event {
 
 fn lifted(target: FreezeTarget) -> Event {
     Event::FreezeLifted(FreezeLifted {
+        judged: None,
         target,
         by: person("carol"),
         reason: "found again".to_owned(),
@@ -147,6 +152,7 @@ fn of_emergencies() -> Vec<(&'static str, Event)> {
         source: source(),
     };
     let closed = ReviewClosed {
+        judged: None,
         serial: SERIAL,
         by: person("carol"),
         environment: "prod".parse().unwrap(),

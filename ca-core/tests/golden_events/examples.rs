@@ -44,6 +44,8 @@ pub(crate) fn source() -> std::net::IpAddr {
 
 pub(crate) fn asked(reason: Option<&str>, ticket: Option<&str>) -> Asked {
     Asked {
+        unreviewed: None,
+        approvals: None,
         environment: "prod".parse().unwrap(),
         principals: vec!["deploy".parse().unwrap(), "app".parse().unwrap()],
         duration_seconds: 3600,
@@ -120,6 +122,7 @@ pub(crate) fn revocation(
     reason: Option<&str>,
 ) -> CertificatesRevoked {
     CertificatesRevoked {
+        judged: None,
         by: person(by),
         holder: person("alice"),
         serials: vec![SERIAL, SERIAL + 1],
@@ -135,6 +138,9 @@ pub(crate) fn revocation(
 fn refused(asked: Option<Asked>) -> Event {
     let known = asked.is_some();
     Event::Refused(Box::new(Refused {
+        request: None,
+        not_before: None,
+        judged: None,
         attempt: if known {
             Attempt::Certificate
         } else {
@@ -169,6 +175,7 @@ fn of_people() -> Vec<(&'static str, Event)> {
         serials: vec![SERIAL],
     };
     let ticket = TicketIssued {
+        judged: None,
         by: person("carol"),
         user: "alice".parse().unwrap(),
         ticket: digest("ticket"),
@@ -176,6 +183,7 @@ fn of_people() -> Vec<(&'static str, Event)> {
         source: source(),
     };
     let read = AuditRead {
+        judged: None,
         by: person("carol"),
         query: r#"{"environment":"prod"}"#.to_owned(),
         source: source(),

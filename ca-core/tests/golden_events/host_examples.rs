@@ -20,6 +20,7 @@ fn names() -> Vec<HostName> {
 
 fn token_issued(by: Option<Person>) -> Event {
     Event::JoinTokenIssued(JoinTokenIssued {
+        judged: None,
         by,
         environment: "prod".parse().unwrap(),
         names: names(),
@@ -69,6 +70,7 @@ fn of_membership() -> Vec<(&'static str, Event)> {
         valid_before: NOW + 604_800,
     };
     let removed = HostRemoved {
+        judged: None,
         host: HOST,
         by: person("carol"),
         environment: environment(),

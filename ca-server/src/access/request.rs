@@ -95,6 +95,31 @@ pub fn needs(actor: &Actor, wish: &Wish, book: Rulebook<'_>, now: Timestamp) -> 
     }
 }
 
+/// What policy says against a wish for later, at that time; none where it was not asked.
+#[must_use]
+pub fn denied_later(
+    actor: &Actor,
+    wish: &Wish,
+    book: Rulebook<'_>,
+    now: Timestamp,
+) -> Option<Denied> {
+    let at = wish.not_before.filter(|time| now < *time)?;
+    if actor.is_break_glass() || wish.principals.as_slice().len() > PRINCIPALS_MAX {
+        return None;
+    }
+    let on_call = book.on_call.has(actor);
+    let question = question(actor, wish, book.rules, on_call, at);
+    let Decision::Deny(denial) = policy::ask(book.policies, &question) else {
+        return None;
+    };
+    Some(Denied {
+        denial,
+        asked: asked(actor, wish, book.rules, on_call),
+        question,
+        wish: wish.clone(),
+    })
+}
+
 /// The record that opens a request as number `serial`.
 #[must_use]
 pub fn open(

@@ -255,6 +255,7 @@ impl Stage {
 
     fn freeze(&mut self, name: &str) {
         self.apply(Event::Frozen(Frozen {
+            judged: None,
             target: FreezeTarget::Person(person(name)),
             by: person("sam"),
             reason: "a lost laptop".to_owned(),
@@ -264,6 +265,7 @@ impl Stage {
 
     fn lift(&mut self, name: &str) {
         self.apply(Event::FreezeLifted(FreezeLifted {
+            judged: None,
             target: FreezeTarget::Person(person(name)),
             by: person("sam"),
             reason: "found".to_owned(),
@@ -273,6 +275,7 @@ impl Stage {
 
     fn revoke(&mut self, holder: &str, serials: Vec<u64>) {
         self.apply(Event::CertificatesRevoked(CertificatesRevoked {
+            judged: None,
             by: person("sam"),
             holder: person(holder),
             serials,

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ca_core::digest::Digest;
-use ca_core::event::{RequestApproved, RequestDenied};
+use ca_core::event::{Judged, RequestApproved, RequestDenied};
 use ca_core::time::Timestamp;
 
 use super::request::{NotDecided, Rulebook, closed};
-use super::{facts, who};
+use super::{facts, judged, who};
 use crate::authn::session::Actor;
 use crate::policy::{
     self, Action, Approval, Decision, Denial, Facts, Missing, On, PolicySet, Question, SecondFactor,
@@ -22,7 +22,7 @@ const VOTES_MAX: usize = 16;
 /// Shortest window that an approver may allow, seconds.
 const DURATION_SECONDS_MIN: u64 = 60;
 
-/// Whether policy lets the actor decide this request now, with the policies that do.
+/// Whether policy lets the actor decide this request now, and how it judged that.
 ///
 /// # Errors
 ///
@@ -32,7 +32,7 @@ pub fn may_decide(
     request: &AccessRequest,
     book: Rulebook<'_>,
     (source, now): (IpAddr, Timestamp),
-) -> Result<BTreeSet<String>, NotDecided> {
+) -> Result<Judged, NotDecided> {
     let no = |sentence| Err(NotDecided::Denied(Denial::because(sentence)));
     if actor.person().may_be(&request.person) {
         return no("nobody decides their own request");
@@ -47,7 +47,7 @@ pub fn may_decide(
     let facts = facts(actor, source, book.on_call.has(actor), now);
     let asking = approving(request, who(actor), facts);
     match policy::ask(book.policies, &asking) {
-        Decision::Permit { policies } => Ok(policies),
+        Decision::Permit { policies } => Ok(judged((actor, &asking), (policies, book.policies))),
         Decision::Deny(denial) => Err(NotDecided::Denied(denial)),
     }
 }
@@ -86,7 +86,7 @@ pub fn approve(
     book: Rulebook<'_>,
     (source, now): (IpAddr, Timestamp),
 ) -> Result<RequestApproved, NotDecided> {
-    let policies = may_decide(actor, request, book, (source, now))?;
+    let judged = may_decide(actor, request, book, (source, now))?;
     if !request.is_open(now) {
         return Err(closed(request));
     }
@@ -130,8 +130,10 @@ pub fn approve(
         second_factor: vote.second_factor,
         needs: missing.sentence,
         approvals_missing: u32::try_from(missing.count).unwrap_or(u32::MAX),
-        policies: policies.into_iter().collect(),
-        policy_digest: Digest::from_bytes(book.policies.digest()),
+        policies: judged.policies,
+        policy_digest: judged.policy_digest,
+        token_bound: Some(judged.token_bound),
+        on_call: Some(judged.on_call),
         source,
     })
 }
@@ -158,7 +160,7 @@ pub fn deny(
     book: Rulebook<'_>,
     (source, now): (IpAddr, Timestamp),
 ) -> Result<RequestDenied, NotDecided> {
-    may_decide(actor, request, book, (source, now))?;
+    let judged = may_decide(actor, request, book, (source, now))?;
     if !request.is_open(now) {
         return Err(closed(request));
     }
@@ -168,7 +170,8 @@ pub fn deny(
         by: actor.person().clone(),
         environment: request.asked.environment.clone(),
         reason,
-        policy_digest: Digest::from_bytes(book.policies.digest()),
+        policy_digest: judged.policy_digest,
+        judged: Some(Box::new(judged)),
         source,
     })
 }

@@ -1,10 +1,11 @@
 //! Reading the records through the API, for people whom policy lets; each reading is a record.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ca_core::api::{AuditPage, AuditQuery};
 use ca_core::digest::Digest;
-use ca_core::event::{Attempt, AuditRead, Event};
+use ca_core::event::{Attempt, AuditRead, Event, Judged};
 
 use super::certificates::reason;
 use super::{Ca, Caller, Failure, actor_or_refuse, refused};
@@ -40,11 +41,12 @@ impl Ca {
                 on: On::Authority,
                 facts: access::facts(&actor, caller.source, on_call, turn.now()),
             };
-            permitted(&policies, &question, (Attempt::Audit, &actor, caller))?;
+            let judged = permitted(&policies, &question, (Attempt::Audit, &actor, caller))?;
             let by = actor.person().clone();
             Ok::<_, Refusal<Failure>>(Event::AuditRead(AuditRead {
                 by,
                 query: asked,
+                judged: Some(Box::new(judged)),
                 source: caller.source,
             }))
         });
@@ -56,12 +58,12 @@ impl Ca {
     }
 }
 
-/// Nothing if policy permits it, else the refusal with its record.
+/// How policy permits it, else the refusal with its record.
 pub(super) fn permitted(
     policies: &PolicySet,
     question: &Question,
     (attempt, actor, caller): (Attempt, &Actor, Caller),
-) -> Result<(), Refusal<Failure>> {
+) -> Result<Judged, Refusal<Failure>> {
     if actor.is_frozen() {
         let why = Failure::Frozen("others have to do this until it is lifted".to_owned());
         let mut record = refused(attempt, "frozen", &why, caller.source);
@@ -69,21 +71,27 @@ pub(super) fn permitted(
         let record = Some(Box::new(record));
         return Err(Refusal { why, record });
     }
-    let denial = if actor.is_break_glass() {
-        Denial::because("this session is good for break-glass only; sign in as usual")
-    } else if let Decision::Deny(denial) = policy::ask(policies, question) {
-        denial
+    let (denial, asked) = if actor.is_break_glass() {
+        let only = "this session is good for break-glass only; sign in as usual";
+        (Denial::because(only), false)
     } else {
-        return Ok(());
+        match policy::ask(policies, question) {
+            Decision::Deny(denial) => (denial, true),
+            Decision::Permit { policies: deciding } => {
+                return Ok(access::judged((actor, question), (deciding, policies)));
+            }
+        }
     };
     let sentences: Vec<&str> = denial.reasons.iter().map(|r| r.sentence.as_str()).collect();
     let mut record = refused(attempt, "denied", &sentences.join("; "), caller.source);
     record.person = Some(actor.person().clone());
-    record.policies = denial
-        .reasons
-        .iter()
-        .filter_map(|reason| reason.policy.clone())
-        .collect();
+    let deciding = denial.reasons.iter().filter_map(|why| why.policy.clone());
+    let deciding: BTreeSet<String> = deciding.collect();
+    record.policies = deciding.iter().cloned().collect();
+    if asked {
+        let judged = access::judged((actor, question), (deciding, policies));
+        record.judged = Some(Box::new(judged));
+    }
     record.policy_digest = Some(Digest::from_bytes(policies.digest()));
     let why = Failure::Denied {
         reasons: denial.reasons.iter().map(reason).collect(),

@@ -174,12 +174,14 @@ impl Ca {
                 on: On::Authority,
                 facts: access::facts(&actor, caller.source, on_call, turn.now()),
             };
-            super::audit::permitted(&policies, &question, (Attempt::Ticket, &actor, caller))?;
+            let attempt = (Attempt::Ticket, &actor, caller);
+            let judged = super::audit::permitted(&policies, &question, attempt)?;
             Ok::<_, Refusal<Failure>>(Event::TicketIssued(TicketIssued {
                 by: actor.person().clone(),
                 user: body.user.clone(),
                 ticket: digest,
                 expires: turn.now().plus(TICKET_LIFE),
+                judged: Some(Box::new(judged)),
                 source: caller.source,
             }))
         });
@@ -352,6 +354,7 @@ mod tests {
         let (ticket, now) = (Digest::of(b"ticket"), Timestamp::from_unix_seconds(1));
         let mut state = State::default();
         let issued = TicketIssued {
+            judged: None,
             by: person("https://administrators.example"),
             user: alice.user.clone(),
             ticket,

@@ -50,7 +50,8 @@ impl Ca {
                 }
             };
             let at = (caller, turn);
-            ca.may_revoke((&actor, &policies), &environments, holder, at)
+            let judged = ca
+                .may_revoke((&actor, &policies), &environments, holder, at)
                 .map_err(|refusal| some(of_freezing(refusal)))?;
             let own = holder.is_some_and(|held| held.subject == actor.person().subject);
             if own && switch == Switch::Off {
@@ -64,17 +65,20 @@ impl Ca {
                 });
             }
             let (by, source) = (actor.person().clone(), caller.source);
+            let judged = judged.map(Box::new);
             Ok(match switch {
                 Switch::On => Event::Frozen(Frozen {
                     target,
                     by,
                     reason,
+                    judged,
                     source,
                 }),
                 Switch::Off => Event::FreezeLifted(FreezeLifted {
                     target,
                     by,
                     reason,
+                    judged,
                     source,
                 }),
             })

@@ -79,6 +79,8 @@ impl Ca {
             Ok::<_, Refusal<Failure>>(Event::AuditRead(AuditRead {
                 by,
                 query: format!("history {number}"),
+                // Who decides on the request reads it, too, whatever policy says of reading.
+                judged: None,
                 source: caller.source,
             }))
         });

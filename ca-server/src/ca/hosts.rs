@@ -12,7 +12,7 @@ use ca_core::api::{
 use ca_core::certificate::host::HostNames;
 use ca_core::certificate::subject_key::SubjectKey;
 use ca_core::digest::Digest;
-use ca_core::event::{Attempt, Event, HostEnrolled, HostRemoved, JoinTokenIssued};
+use ca_core::event::{Attempt, Event, HostEnrolled, HostRemoved, JoinTokenIssued, Judged};
 use ca_core::name::{Environment, HostName};
 use ca_core::time::Timestamp;
 
@@ -99,13 +99,14 @@ impl Ca {
         let policies = self.policies.current();
         let on_call = Arc::clone(&self.settings.on_call);
         let issued = self.ledger.commit(move |state, turn| {
-            let actor = administrator((state, turn), caller, &policies, &on_call)?;
+            let (actor, judged) = administrator((state, turn), caller, &policies, &on_call)?;
             Ok::<_, Refusal<Failure>>(Event::JoinTokenIssued(JoinTokenIssued {
                 by: Some(actor.person().clone()),
                 environment,
                 names,
                 token: digest,
                 expires: turn.now().plus(TOKEN_LIFE),
+                judged: Some(Box::new(judged)),
                 source: caller.source,
             }))
         });
@@ -130,7 +131,7 @@ impl Ca {
         let policies = self.policies.current();
         let on_call = Arc::clone(&self.settings.on_call);
         let removed = self.ledger.commit(move |state, turn| {
-            let actor = administrator((state, turn), caller, &policies, &on_call)?;
+            let (actor, judged) = administrator((state, turn), caller, &policies, &on_call)?;
             let Some(found) = state.host(host) else {
                 let why = Failure::NotFound("host");
                 let mut record = refused(Attempt::Host, "not-found", &why, caller.source);
@@ -143,6 +144,7 @@ impl Ca {
                 by: actor.person().clone(),
                 environment: found.environment.clone(),
                 reason,
+                judged: Some(Box::new(judged)),
                 source: caller.source,
             }))
         });
@@ -303,13 +305,13 @@ impl Ca {
     }
 }
 
-/// Who calls, if policy lets them `administer`.
+/// Who calls, if policy lets them `administer`, and how it judged that.
 fn administrator(
     (state, turn): (&State, Turn),
     caller: Caller,
     policies: &PolicySet,
     on_call: &OnCall,
-) -> Result<Actor, Refusal<Failure>> {
+) -> Result<(Actor, Judged), Refusal<Failure>> {
     let actor = actor_or_refuse(state, turn, caller, Attempt::Host)?;
     let question = Question {
         who: access::who(&actor),
@@ -317,8 +319,8 @@ fn administrator(
         on: On::Authority,
         facts: access::facts(&actor, caller.source, on_call.has(&actor), turn.now()),
     };
-    permitted(policies, &question, (Attempt::Host, &actor, caller))?;
-    Ok(actor)
+    let judged = permitted(policies, &question, (Attempt::Host, &actor, caller))?;
+    Ok((actor, judged))
 }
 
 /// The host CA key of an environment, if it has one.

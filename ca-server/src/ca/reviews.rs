@@ -108,12 +108,14 @@ impl Ca {
                 return Err(refuse("denied", own));
             }
             let question = ca.judging(&actor, review, (caller, turn.now()));
-            permitted(&policies, &question, (Attempt::Review, &actor, caller))?;
+            let attempt = (Attempt::Review, &actor, caller);
+            let judged = permitted(&policies, &question, attempt)?;
             Ok(Event::ReviewClosed(ReviewClosed {
                 serial,
                 by: actor.person().clone(),
                 environment: review.environment.clone(),
                 finding,
+                judged: Some(Box::new(judged)),
                 source: caller.source,
             }))
         });

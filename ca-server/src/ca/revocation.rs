@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ca_core::api::{Revoke, Revoked};
 use ca_core::digest::Digest;
-use ca_core::event::{Attempt, CertificatesRevoked, Event, Person, RevocationCause};
+use ca_core::event::{Attempt, CertificatesRevoked, Event, Judged, Person, RevocationCause};
 use ca_core::name::Environment;
 use ca_core::serial::Serial;
 
@@ -55,7 +55,7 @@ impl Ca {
             let actor = actor_or_refuse(state, turn, caller, Attempt::Revocation).map_err(some)?;
             let found = find(state, turn, &actor, &target)
                 .map_err(|failure| refuse(&actor, caller, failure))?;
-            let cause = ca
+            let (cause, judged) = ca
                 .cause(&actor, &found, &policies, (caller, turn))
                 .map_err(some)?;
             let nothing =
@@ -75,6 +75,7 @@ impl Ca {
                 requests: found.requests,
                 everything: found.everything,
                 reason,
+                judged: judged.map(Box::new),
                 source: caller.source,
             }))
         });
@@ -126,9 +127,9 @@ impl Ca {
         found: &Found,
         policies: &PolicySet,
         (caller, turn): (Caller, Turn),
-    ) -> Result<RevocationCause, Refusal<Failure>> {
+    ) -> Result<(RevocationCause, Option<Judged>), Refusal<Failure>> {
         if found.holder.subject == actor.person().subject {
-            return Ok(RevocationCause::Done);
+            return Ok((RevocationCause::Done, None));
         }
         let everywhere = self.environments.keys().cloned().collect();
         // A session at the CA is good everywhere, so ending one is a matter of all environments.
@@ -138,18 +139,19 @@ impl Ca {
             &found.environments
         };
         let holder = Some(&found.holder);
-        self.may_revoke((actor, policies), environments, holder, (caller, turn))?;
-        Ok(RevocationCause::Revoked)
+        let judged = self.may_revoke((actor, policies), environments, holder, (caller, turn))?;
+        Ok((RevocationCause::Revoked, judged))
     }
 
-    /// Nothing if policy lets the actor `revoke` in all these environments.
+    /// How policy lets the actor `revoke` in all these environments; none if there are none.
     pub(super) fn may_revoke(
         &self,
         (actor, policies): (&Actor, &PolicySet),
         environments: &BTreeSet<Environment>,
         holder: Option<&Person>,
         (caller, turn): (Caller, Turn),
-    ) -> Result<(), Refusal<Failure>> {
+    ) -> Result<Option<Judged>, Refusal<Failure>> {
+        let mut all: Option<Judged> = None;
         for environment in environments {
             let on_call = self.settings.on_call.has(actor);
             let question = Question {
@@ -161,9 +163,14 @@ impl Ca {
                     ..access::facts(actor, caller.source, on_call, turn.now())
                 },
             };
-            permitted(policies, &question, (Attempt::Revocation, actor, caller))?;
+            let attempt = (Attempt::Revocation, actor, caller);
+            let judged = permitted(policies, &question, attempt)?;
+            match &mut all {
+                Some(all) => all.environments.extend(judged.environments),
+                None => all = Some(judged),
+            }
         }
-        Ok(())
+        Ok(all)
     }
 }
 

@@ -229,6 +229,7 @@ fn person(name: &str) -> Person {
 
 fn frozen(reason: &str) -> Event {
     Event::Frozen(Frozen {
+        judged: None,
         target: FreezeTarget::Environment("prod".parse().unwrap()),
         by: person("carol"),
         reason: reason.to_owned(),

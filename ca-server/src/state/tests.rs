@@ -55,6 +55,8 @@ fn issued(who: u64, serial: u64, request: &str, until: u64) -> Event {
         request_id: request.to_owned(),
         request_digest: digest(serial),
         asked: Asked {
+            unreviewed: None,
+            approvals: None,
             environment: "prod".parse().unwrap(),
             principals: vec!["deploy".parse().unwrap()],
             duration_seconds: until,
@@ -79,6 +81,7 @@ fn issued(who: u64, serial: u64, request: &str, until: u64) -> Event {
 
 fn revoked(serials: Vec<u64>) -> Event {
     Event::CertificatesRevoked(CertificatesRevoked {
+        judged: None,
         by: person(0),
         holder: person(0),
         serials,
@@ -93,6 +96,7 @@ fn revoked(serials: Vec<u64>) -> Event {
 
 fn ticket(n: u64, expires: u64) -> Event {
     Event::TicketIssued(TicketIssued {
+        judged: None,
         by: person(0),
         user: "user1".parse().unwrap(),
         ticket: digest(n + 2_000_000),
@@ -125,6 +129,9 @@ fn confirmed(who: u64, generation: u32, step: u64) -> Event {
 
 fn wrong_code(who: u64) -> Event {
     Event::Refused(Box::new(Refused {
+        request: None,
+        not_before: None,
+        judged: None,
         attempt: Attempt::SignIn,
         code: "totp-wrong".to_owned(),
         detail: String::new(),

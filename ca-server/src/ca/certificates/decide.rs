@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use ca_core::digest::Digest;
-use ca_core::event::{Attempt, Event};
+use ca_core::event::{Attempt, Event, Refused};
 use ca_core::serial::Serial;
 
 use super::super::requests::failure;
@@ -46,10 +46,8 @@ pub(super) fn decide(
         let wish = parsed.wish.clone();
         if wish.not_before.is_some_and(|time| turn.now() < time) {
             let opened = open(ca, (state, turn), actor, &parsed, book)?;
-            return opened.map(Either::That).ok_or_else(|| {
-                let none = Denial::because("no approval could permit this at that time");
-                refuse_wish(actor, denied_plainly(&none), source).into()
-            });
+            let refused = || refuse_later(actor, &parsed.wish, book, turn);
+            return opened.map(Either::That).ok_or_else(refused);
         }
         let on_call = book.on_call.has(actor);
         match access::grant(actor, wish, (book.rules, policies), on_call, turn.now()) {
@@ -61,6 +59,23 @@ pub(super) fn decide(
         }
     };
     prepare(actor, grant, (parsed, nonce), turn).map(Either::This)
+}
+
+/// The refusal of a wish for later that nothing would permit then.
+fn refuse_later(
+    actor: &Actor,
+    wish: &Wish,
+    book: Rulebook<'_>,
+    turn: Turn,
+) -> Refusal<NotRecorded> {
+    let none = Denial::because("no approval could permit this at that time");
+    let mut refusal = refuse_wish(actor, denied_plainly(&none), wish.source);
+    let denied = request::denied_later(actor, wish, book, turn.now());
+    if let (Some(record), Some(denied)) = (&mut refusal.record, denied) {
+        tell_denied(record, book.policies, &denied);
+        record.not_before = wish.not_before;
+    }
+    refusal.into()
 }
 
 /// A start that has passed is now; one far ahead is a mistake.
@@ -147,7 +162,11 @@ fn activate(
     request::activate((state, actor), request, wish.clone(), book, turn.now()).map_err(|why| {
         match why {
             NotDecided::NotGranted(denied) => {
-                refuse_denied(actor, book.policies, denied, wish.source)
+                let mut refusal = refuse_denied(actor, book.policies, denied, wish.source);
+                if let Some(record) = &mut refusal.record {
+                    record.request = Some(request.number);
+                }
+                refusal
             }
             other => refuse(failure(other).1),
         }
@@ -268,14 +287,19 @@ pub(in super::super) fn refuse_denied(
         source,
     );
     record.person = Some(actor.person().clone());
-    record.asked = Some(denied.asked.clone());
-    record.policies = reasons
-        .iter()
-        .filter_map(|reason| reason.policy.clone())
-        .collect();
-    record.policy_digest = Some(Digest::from_bytes(policies.digest()));
+    tell_denied(&mut record, policies, &denied);
     Refusal {
         why: NotRecorded::Denied(denied),
         record: Some(Box::new(record)),
     }
+}
+
+/// Puts the facts of the decision and the policies that made it into the record.
+fn tell_denied(record: &mut Refused, policies: &PolicySet, denied: &Denied) {
+    record.asked = Some(denied.asked.clone());
+    let deciding = denied.denial.reasons.iter();
+    record.policies = deciding
+        .filter_map(|reason| reason.policy.clone())
+        .collect();
+    record.policy_digest = Some(Digest::from_bytes(policies.digest()));
 }

@@ -17,6 +17,9 @@ fn refused(code: &str, source: &str, person: Option<&str>) -> Refused {
         user: name.parse().unwrap(),
     });
     Refused {
+        request: None,
+        not_before: None,
+        judged: None,
         attempt: Attempt::SignIn,
         code: code.to_owned(),
         detail: String::new(),

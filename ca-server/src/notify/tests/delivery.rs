@@ -195,6 +195,7 @@ async fn a_target_is_told_only_what_it_asked_for() {
     let _notifier = place.start(&log, config);
     log.freeze("unwanted").await;
     let lifted = Event::FreezeLifted(ca_core::event::FreezeLifted {
+        judged: None,
         target: FreezeTarget::Environment("prod".parse().unwrap()),
         by: person("carol"),
         reason: "wanted".to_owned(),

@@ -26,6 +26,8 @@ fn source() -> std::net::IpAddr {
 
 fn asked() -> Asked {
     Asked {
+        unreviewed: None,
+        approvals: None,
         environment: "prod".parse().unwrap(),
         principals: vec!["root".parse().unwrap(), "app".parse().unwrap()],
         duration_seconds: 3600,
@@ -88,6 +90,8 @@ fn opened(approvals_missing: u32, not_before: Option<Timestamp>) -> Event {
 
 fn approved(approvals_missing: u32) -> Event {
     Event::RequestApproved(Box::new(RequestApproved {
+        token_bound: None,
+        on_call: None,
         request: REQUEST,
         digest: digest(),
         requester: person("alice"),
@@ -107,6 +111,7 @@ fn approved(approvals_missing: u32) -> Event {
 
 fn revoked(by: &str, cause: RevocationCause) -> Event {
     Event::CertificatesRevoked(CertificatesRevoked {
+        judged: None,
         by: person(by),
         holder: person("alice"),
         serials: vec![SERIAL],
@@ -189,6 +194,7 @@ fn an_approval_says_whether_more_are_needed() {
 fn the_other_ends_of_a_request_are_told_in_a_line() {
     let environment = || "prod".parse().unwrap();
     let denied = Event::RequestDenied(RequestDenied {
+        judged: None,
         request: REQUEST,
         requester: person("alice"),
         by: person("carol"),
@@ -258,6 +264,7 @@ fn an_imported_emergency_says_who_signed_it_and_asks_for_its_review() {
 #[test]
 fn a_closed_review_tells_its_finding() {
     let closed = Event::ReviewClosed(ReviewClosed {
+        judged: None,
         serial: SERIAL,
         by: person("carol"),
         environment: "prod".parse().unwrap(),
@@ -293,6 +300,7 @@ fn a_freeze_and_its_end_name_whom_and_why() {
         "`carol` froze environment `prod`\nreason: `stolen`"
     );
     let lifted = Event::FreezeLifted(FreezeLifted {
+        judged: None,
         target: FreezeTarget::Person(person("alice")),
         by: person("carol"),
         reason: "found".to_owned(),

@@ -77,6 +77,7 @@ pub(crate) fn sample(index: u64) -> Record {
     let source = "192.0.2.7".parse().unwrap();
     let event = if index % 11 == 10 {
         Event::CertificatesRevoked(CertificatesRevoked {
+            judged: None,
             by: person,
             holder: user(index % 3),
             serials: vec![serial(index - 2), serial(index - 1)],
@@ -98,6 +99,8 @@ pub(crate) fn sample(index: u64) -> Record {
             request_id: format!("request-{index}"),
             request_digest: digest,
             asked: Asked {
+                unreviewed: None,
+                approvals: None,
                 environment: ["prod", "staging"][usize::from(index.is_multiple_of(4))]
                     .parse()
                     .unwrap(),

@@ -1,0 +1,62 @@
+//! Record after record, so that what earlier ones prove is known: approvals of open requests, open
+//! sessions, emergencies without a review. Memory grows with people and open grants, not with the
+//! log.
+
+use ca_core::event::Event;
+use ca_core::time::Timestamp;
+
+use super::Decision;
+use super::rebuild::Rebuild;
+use crate::state::State;
+
+/// The records so far. Begins before record 0: what began before could prove nothing.
+#[derive(Debug)]
+pub struct Fold {
+    state: State,
+    whole: bool,
+}
+
+/// What one record held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Decisions of policy.
+    pub decisions: Vec<Decision>,
+    /// Whether it was one of policy that does not tell what was asked.
+    pub untold: bool,
+}
+
+impl Default for Fold {
+    fn default() -> Self {
+        Self {
+            state: State::default(),
+            whole: true,
+        }
+    }
+}
+
+impl Fold {
+    /// Takes the next record; none where its content was erased. From then on earlier records
+    /// prove nothing any more, as what was erased may have changed it.
+    pub fn take(&mut self, time: Timestamp, event: Option<&Event>) -> Taken {
+        let Some(event) = event else {
+            self.whole = false;
+            self.state.apply_erased(time);
+            return Taken::default();
+        };
+        let rebuild = Rebuild {
+            state: &self.state,
+            whole: self.whole,
+            record: event.name(),
+            time,
+        };
+        let taken = rebuild.taken(event);
+        self.state.apply(time, event);
+        taken
+    }
+
+    /// How many records were taken: the index of the next one.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.state.size()
+    }
+}
