@@ -9,6 +9,7 @@ mod decide;
 mod error;
 mod hint;
 mod index;
+mod invariant;
 mod literal;
 mod load;
 mod mention;
@@ -33,6 +34,7 @@ pub use self::case::{Case, CaseError, Cases, Outcome, duration, words};
 pub use self::decide::{Decision, Denial, Reason, ask, decide};
 pub use self::error::{PolicyError, Problem};
 pub use self::hint::{Change, Hint, hints};
+pub use self::invariant::{ALWAYS_SUFFIX, Claim, Invariant, Invariants, NEVER_SUFFIX};
 pub use self::load::PolicyInfo;
 pub use self::missing::{Missing, approvals_missing};
 pub use self::question::{Action, Approval, Facts, On, Person, Question, SecondFactor};
@@ -42,12 +44,15 @@ pub use self::verdict::{Judgement, Verdict, judge};
 /// File name of the schema in a policy folder.
 pub const SCHEMA_NAME: &str = "schema.cedarschema";
 
+/// Folder of the invariants in a policy folder.
+pub const INVARIANTS_NAME: &str = "invariants";
+
 /// File name of the table of requirements in a policy folder.
 pub const REQUIREMENTS_NAME: &str = "requirements.toml";
 
 /// The example policies as they stand in the repository: paths below the policy folder, and texts.
-/// The schema comes first, then the policies, the requirements, and their cases.
-pub const EXAMPLES: [(&str, &str); 8] = [
+/// The schema comes first, then the policies, the requirements, their cases, and the invariants.
+pub const EXAMPLES: [(&str, &str); 11] = [
     (
         SCHEMA_NAME,
         include_str!("../../policies/schema.cedarschema"),
@@ -80,7 +85,25 @@ pub const EXAMPLES: [(&str, &str); 8] = [
         "cases/production.toml",
         include_str!("../../policies/cases/production.toml"),
     ),
+    (
+        "invariants/emergency.always.cedar",
+        include_str!("../../policies/invariants/emergency.always.cedar"),
+    ),
+    (
+        "invariants/everywhere.never.cedar",
+        include_str!("../../policies/invariants/everywhere.never.cedar"),
+    ),
+    (
+        "invariants/sensitive.never.cedar",
+        include_str!("../../policies/invariants/sensitive.never.cedar"),
+    ),
 ];
+
+/// Whether a file of [`EXAMPLES`] holds policies.
+#[must_use]
+pub fn is_policy_file(name: &str) -> bool {
+    name.ends_with(".cedar") && !name.contains('/')
+}
 
 /// A text and the name it goes by in messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,15 +236,33 @@ impl PolicySet {
     }
 
     /// The schema, for analysis.
-    #[expect(dead_code, reason = "for proofs")]
     pub(crate) const fn schema(&self) -> &cedar_policy::Schema {
         &self.schema
     }
 
     /// All policies under their `@id`s, for analysis.
-    #[expect(dead_code, reason = "for proofs")]
     pub(crate) const fn cedar(&self) -> &cedar_policy::PolicySet {
         &self.cedar
+    }
+
+    /// For each resource of `question`, whether `other` policies allow it as Cedar decides: put to
+    /// them exactly as it would be to these, under these requirements.
+    pub(crate) fn allowed_by(
+        &self,
+        other: &cedar_policy::PolicySet,
+        question: &Question,
+    ) -> Vec<bool> {
+        let met = self.met(question);
+        let Ok(requests) = self.vocabulary.requests(question, &met) else {
+            return Vec::new();
+        };
+        let allowed = |(_, request): &(_, cedar_policy::Request)| {
+            let response = self
+                .authorizer
+                .is_authorized(request, other, &requests.entities);
+            response.decision() == cedar_policy::Decision::Allow
+        };
+        requests.each.iter().map(allowed).collect()
     }
 
     /// The table of requirements.

@@ -14,7 +14,8 @@ use ca_core::name::Environment;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use crate::policy::{
-    CaseError, Cases, PolicyError, PolicySet, REQUIREMENTS_NAME, SCHEMA_NAME, Source,
+    ALWAYS_SUFFIX, CaseError, Cases, Claim, INVARIANTS_NAME, Invariants, NEVER_SUFFIX, PolicyError,
+    PolicySet, REQUIREMENTS_NAME, SCHEMA_NAME, Source,
 };
 
 /// Longest file read, in bytes.
@@ -46,8 +47,20 @@ pub enum PolicyFilesError {
         #[source]
         source: std::io::Error,
     },
+    /// An invariant among the policies, which would be in force as a policy.
+    #[error(
+        "{path:?} is an invariant and no policy\n\
+         hint: move it to the folder {INVARIANTS_NAME}, or give it another name"
+    )]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+    },
     /// A policy where none is looked for.
-    #[error("{path:?} would be ignored: policies lie in the folder itself, not in sub-folders")]
+    #[error(
+        "{path:?} would be ignored: policies lie in the folder itself, not in sub-folders, and \
+         invariants, called NAME{NEVER_SUFFIX} or NAME{ALWAYS_SUFFIX}, in {INVARIANTS_NAME}"
+    )]
     Nested {
         /// The file.
         path: PathBuf,
@@ -104,7 +117,8 @@ pub struct Watch {
 
 /// The set in `dir`: `schema.cedarschema`, every `*.cedar` file in the order of their names, and
 /// `requirements.toml` if it is there.
-/// Hidden files and folders are left out; a policy in another sub-folder than `cases` is an error.
+/// Hidden files and folders are left out; a policy in another sub-folder than `cases` is an error,
+/// and so is an invariant anywhere but in `invariants`, where [`load_invariants`] reads them.
 /// With `environments`, all that exist, so is one that names another.
 ///
 /// # Errors
@@ -122,6 +136,11 @@ pub fn load(
     if sources.is_empty() {
         return Err(PolicyFilesError::Empty {
             dir: dir.to_owned(),
+        });
+    }
+    if let Some(source) = sources.iter().find(|s| Claim::of_file(&s.name).is_some()) {
+        return Err(PolicyFilesError::Misplaced {
+            path: dir.join(&source.name),
         });
     }
     refuse_nested(dir)?;
@@ -160,6 +179,28 @@ pub fn load_cases(dir: &Path) -> Result<Vec<Cases>, PolicyFilesError> {
     sources(dir, "toml")?.into_iter().map(parse).collect()
 }
 
+/// The invariants in the folder `invariants` of `dir`, about `policies`; none without that folder.
+/// With `environments`, all that exist, one that names another is an error.
+///
+/// # Errors
+///
+/// [`PolicyFilesError`]; nothing is loaded then.
+pub fn load_invariants(
+    dir: &Path,
+    policies: &PolicySet,
+    environments: Option<&BTreeSet<Environment>>,
+) -> Result<Invariants, PolicyFilesError> {
+    let folder = dir.join(INVARIANTS_NAME);
+    if !folder.exists() {
+        return Ok(Invariants::default());
+    }
+    let mut sources = sources(&folder, "cedar")?;
+    for source in &mut sources {
+        source.name = format!("{INVARIANTS_NAME}/{}", source.name);
+    }
+    Ok(Invariants::parse(policies, &sources, environments)?)
+}
+
 fn sources(dir: &Path, extension: &str) -> Result<Vec<Source>, PolicyFilesError> {
     let failed = |source| PolicyFilesError::Read {
         path: dir.to_owned(),
@@ -195,6 +236,7 @@ fn sources(dir: &Path, extension: &str) -> Result<Vec<Source>, PolicyFilesError>
 /// Refuses a policy below a sub-folder, where nobody would miss it until it matters. Reads names
 /// only, at most `FILES_MAX` of them.
 fn refuse_nested(dir: &Path) -> Result<(), PolicyFilesError> {
+    let invariants = dir.join(INVARIANTS_NAME);
     let mut folders = vec![dir.to_owned()];
     let mut seen = 0;
     while let Some(folder) = folders.pop() {
@@ -217,7 +259,12 @@ fn refuse_nested(dir: &Path) -> Result<(), PolicyFilesError> {
             // Symbolic links count as what they lead to: a mounted set is often one.
             if path.is_dir() {
                 folders.push(path);
-            } else if folder != dir && path.extension().is_some_and(|found| found == "cedar") {
+                continue;
+            }
+            let policy = path.extension().is_some_and(|found| found == "cedar");
+            let invariant =
+                folder == invariants && Claim::of_file(&name.to_string_lossy()).is_some();
+            if policy && folder != dir && !invariant {
                 return Err(PolicyFilesError::Nested { path });
             }
         }

@@ -8,7 +8,7 @@ use ca_core::name::Subject;
 use ca_core::time::Timestamp;
 use ca_server::policy::{
     Action, EXAMPLES, Facts, On, Person, PolicySet, Question, REQUIREMENTS_NAME, SecondFactor,
-    Source, decide,
+    Source, decide, is_policy_file,
 };
 use serde_json::json;
 
@@ -67,7 +67,7 @@ fn batches(policies: &PolicySet, question: &Question, permitted: bool) -> Vec<f6
 
 fn examples() -> f64 {
     let source = |(name, text): &(&str, &str)| Source::new(name, text);
-    let cedar = |(name, _): &&(&str, &str)| name.ends_with(".cedar");
+    let cedar = |(name, _): &&(&str, &str)| is_policy_file(name);
     let sources: Vec<Source> = EXAMPLES.iter().filter(cedar).map(source).collect();
     let table = EXAMPLES.iter().find(|(name, _)| *name == REQUIREMENTS_NAME);
     let table = table.map(source);

@@ -248,7 +248,7 @@ fn write_all(dir: &Path, config: &Config) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let mut builder = std::fs::DirBuilder::new();
     builder.mode(0o700).recursive(true);
-    for folder in ["keys", "policies/cases"] {
+    for folder in ["keys", "policies/cases", "policies/invariants"] {
         builder
             .create(dir.join(folder))
             .with_context(|| format!("{:?}", dir.join(folder)))?;

@@ -10,12 +10,12 @@ use ca_core::name::Environment;
 use cedar_policy as cedar;
 use cedar_policy::{Effect, Policy, PrincipalConstraint, Schema, ValidationMode, Validator};
 
-use super::Source;
 use super::error::{PolicyError, Problem, place};
 use super::literal;
 use super::mention::Mentions;
 use super::request::Vocabulary;
 use super::requirement::Requirements;
+use super::{PolicySet, Source};
 
 /// Where a policy stands and what it says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -82,22 +82,39 @@ pub(super) fn load(
     loading
         .problems
         .extend(table.as_ref().err().into_iter().flatten().cloned());
-    if loading.problems.is_empty() {
-        Ok(Loaded {
-            schema,
-            policies: loading.policies,
-            about: loading.about,
-            vocabulary,
-            requirements: table.unwrap_or_default(),
-        })
-    } else {
-        loading
-            .problems
-            .sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-        Err(PolicyError {
-            problems: loading.problems,
-        })
+    let (policies, about) = loading.finish()?;
+    Ok(Loaded {
+        schema,
+        policies,
+        about,
+        vocabulary,
+        requirements: table.unwrap_or_default(),
+    })
+}
+
+/// The statements in `sources`, each with what it says of itself and the file that it is in: held
+/// to the same rules as the policies of `policies`, and to nothing that only policies must be.
+pub(super) fn invariants<'a>(
+    policies: &PolicySet,
+    sources: &'a [Source],
+    environments: Option<&BTreeSet<Environment>>,
+) -> Result<Vec<(Policy, PolicyInfo, &'a Source)>, PolicyError> {
+    let validator = Validator::new(policies.schema.clone());
+    let known = Known {
+        environments,
+        requirements: Some(&policies.requirements),
+    };
+    let mut loading = Loading::default();
+    for source in sources {
+        loading.file(source, &validator, &known);
     }
+    let (found, mut about) = loading.finish()?;
+    let told = found.into_iter().filter_map(|policy| {
+        let info = about.remove(&policy.id().to_string())?;
+        let source = sources.iter().find(|source| source.name == info.file)?;
+        Some((policy, info, source))
+    });
+    Ok(told.collect())
 }
 
 /// What policies may name.
@@ -114,6 +131,18 @@ struct Loading {
 }
 
 impl Loading {
+    /// Everything that was read, or everything that is wrong with it, by place.
+    fn finish(mut self) -> Result<(Vec<Policy>, BTreeMap<String, PolicyInfo>), PolicyError> {
+        if self.problems.is_empty() {
+            return Ok((self.policies, self.about));
+        }
+        self.problems
+            .sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        Err(PolicyError {
+            problems: self.problems,
+        })
+    }
+
     fn file(&mut self, source: &Source, validator: &Validator, known: &Known<'_>) {
         let (name, text) = (source.name.as_str(), source.text.as_str());
         let set = match cedar::PolicySet::from_str(text) {

@@ -17,10 +17,10 @@ fn schema() -> Source {
     Source::new(name, text)
 }
 
-fn examples() -> PolicySet {
+pub(super) fn examples() -> PolicySet {
     let sources: Vec<Source> = EXAMPLES
         .iter()
-        .filter(|(name, _)| name.ends_with(".cedar"))
+        .filter(|(name, _)| is_policy_file(name))
         .map(|(name, text)| Source::new(name, text))
         .collect();
     let table = EXAMPLES.iter().find(|(name, _)| *name == REQUIREMENTS_NAME);

@@ -5,7 +5,9 @@ use crate::policy::EXAMPLES;
 
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("cases")).unwrap();
+    for folder in ["cases", "invariants"] {
+        std::fs::create_dir(dir.path().join(folder)).unwrap();
+    }
     for (name, text) in EXAMPLES {
         std::fs::write(dir.path().join(name), text).unwrap();
     }

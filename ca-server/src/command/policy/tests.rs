@@ -13,7 +13,9 @@ struct Program {
 
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("cases")).unwrap();
+    for folder in ["cases", "invariants"] {
+        std::fs::create_dir(dir.path().join(folder)).unwrap();
+    }
     for (name, text) in EXAMPLES {
         std::fs::write(dir.path().join(name), text).unwrap();
     }
