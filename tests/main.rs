@@ -16,5 +16,6 @@ mod identity;
 mod login;
 mod offline_break_glass;
 mod parts;
+mod policies;
 mod support;
 mod webhooks;

@@ -13,6 +13,7 @@ pub use access::{
     RequestsQuery, RequestsShown, Review, Reviews,
 };
 pub use audit::{AuditOpening, AuditPage, AuditQuery, AuditRecord};
+pub use decision::{Answer, WhyDecided};
 pub use host::{
     EnrolHost, HOST_ENROLMENT_NAMESPACE, HostCertificate, HostEnrolled, HostReport, HostSettings,
     HostStatus, Hosts, IssueJoinToken, JoinToken, REPORTS_MAX, RemoveHost, ReportTaken,
@@ -22,6 +23,7 @@ pub use problem::{Hint, HintChange, PolicyReason, Problem, ProblemType};
 
 mod access;
 mod audit;
+mod decision;
 mod host;
 mod problem;
 

@@ -37,6 +37,7 @@ mod audit;
 mod break_glass;
 mod certificates;
 mod challenges;
+mod decisions;
 mod enrolment;
 #[cfg(test)]
 pub(crate) mod example;

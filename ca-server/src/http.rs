@@ -159,6 +159,7 @@ fn routes() -> Router<Arc<Edge>> {
         )
         .route("/v1/break-glass/sessions", post(emergency::open_session))
         .route("/v1/history/{id}", get(requests::history))
+        .route("/v1/decisions/{id}", get(requests::why))
         .route("/v1/hosts", get(hosts::list).post(hosts::enrol))
         .route("/v1/hosts/tokens", post(hosts::token))
         .route("/v1/hosts/{id}/remove", post(hosts::remove))

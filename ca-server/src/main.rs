@@ -14,6 +14,7 @@ use ca_server::command::webhook::WebhookCommand;
 use ca_server::config::{Config, ConfigError};
 use ca_server::identity::ProvidersError;
 use ca_server::notify::WebhookError;
+use ca_server::policy_changes::NotPassed;
 use ca_server::policy_files::PolicyFilesError;
 use ca_server::{clock::Clock, command, dev::Dev};
 use clap::{Parser, Subcommand};
@@ -70,6 +71,7 @@ fn misconfigured(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<ConfigError>()
             || cause.is::<PolicyFilesError>()
+            || cause.is::<NotPassed>()
             || cause.is::<ProvidersError>()
             || cause.is::<WebhookError>()
     })

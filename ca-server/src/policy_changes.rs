@@ -55,7 +55,10 @@ impl fmt::Display for NotPassed {
         for (check, words) in &self.problems {
             write!(f, "\n{}: {words}", check.as_str())?;
         }
-        Ok(())
+        f.write_str(
+            "\nhint: mend it, or start with --accept-policies WHY, which is recorded, or ask for less \
+             in [policy_changes]",
+        )
     }
 }
 

@@ -33,7 +33,7 @@ use ca_core::time::Timestamp;
 use crate::access::request::PRINCIPALS_MAX;
 use crate::policy::{Judgement, On, PolicySet, Question, Verdict, judge};
 
-pub use fold::{Fold, Taken};
+pub use fold::{Fold, Taken, alone};
 pub use read::{At, Progress, RecordedError, Tally, decision_at, decisions};
 
 mod attempted;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use access::{Approve, Deny, History, ListRequests, Look, ShowRequest, Withdraw};
+pub(crate) use access::{
+    Approve, Deny, History, ListRequests, Look, ShowRequest, Which, Why, Withdraw,
+};
 pub(crate) use emergency::{
     AddKey, BreakGlass, BreakGlassKey, CloseReview, Freeze, RemoveKey, Revoke, Target, Unfreeze,
 };
@@ -82,6 +84,8 @@ pub(crate) enum Command {
     Freezes(Look),
     /// Tell the story of one grant, from the request to the last ssh session.
     History(History),
+    /// Say why you got something or not, and what is allowed instead.
+    Why(Why),
     /// List the hosts and whether the newest revocations are in force there.
     Hosts(Hosts),
     /// Let one host join an environment: a token for `jit-ssh-host enroll`.

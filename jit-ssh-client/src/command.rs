@@ -38,6 +38,7 @@ mod show;
 mod status;
 mod take_back;
 mod totp;
+mod why;
 mod withdraw;
 
 /// How the command of `cli` speaks.
@@ -84,6 +85,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Unfreeze(args) => freeze::unfreeze(&person()?, &args).await?,
         Command::Freezes(args) => freeze::list(&person()?, &args).await?,
         Command::History(args) => history::run(&person()?, &args).await?,
+        Command::Why(args) => why::run(&person()?, &args).await?,
         Command::Hosts(args) => hosts::run(&person()?, &args).await?,
         Command::HostToken(args) => host_token::run(&person()?, &args).await?,
         // What the CA adds to it is not worth a long wait.

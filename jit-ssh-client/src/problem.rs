@@ -131,7 +131,7 @@ pub(crate) fn kind(failure: &Failure) -> Option<ProblemType> {
 }
 
 /// The login command for `wish` as `hint` changes it.
-fn command(wish: &RequestCertificate, hint: &Hint) -> String {
+pub(crate) fn command(wish: &RequestCertificate, hint: &Hint) -> String {
     let mut principals = wish.principals.clone();
     let mut seconds = wish.duration_seconds;
     let mut reason = wish.reason.as_deref().map(quoted);

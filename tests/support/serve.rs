@@ -28,6 +28,7 @@ pub struct Installation {
     port: u16,
     tls: bool,
     environment: Vec<(String, String)>,
+    arguments: Vec<String>,
     process: Option<Process>,
 }
 
@@ -56,6 +57,7 @@ impl Installation {
             port: port::free(),
             tls,
             environment: Vec::new(),
+            arguments: Vec::new(),
             process: None,
         };
         let place = installation.place();
@@ -91,6 +93,13 @@ impl Installation {
         self
     }
 
+    /// Further arguments of `serve`.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+        self
+    }
+
     /// Starts it and waits until it is ready.
     #[must_use]
     #[track_caller]
@@ -104,6 +113,7 @@ impl Installation {
     pub fn start_again(&mut self) {
         let mut serve = command(&program("ca-server"), self.dir.path());
         serve.arg("serve").arg("--config").arg(self.config_file());
+        serve.args(&self.arguments);
         serve.envs(self.environment.iter().cloned());
         let mut process = Process::start("ca-server serve", serve);
         process.wait_for_port(self.port);

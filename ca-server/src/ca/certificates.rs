@@ -16,7 +16,7 @@ use super::{Ca, Caller, Failure, actor_or_refuse};
 use crate::access::Denied;
 use crate::issuance::{Certificate, Prepared};
 use crate::ledger::{CommitError, Recorded, Refusal};
-use crate::policy::{self, PolicySet};
+use crate::policy::{self, PolicySet, Question};
 use crate::recordable::Either;
 
 pub(super) mod decide;
@@ -167,13 +167,26 @@ impl Ca {
         })
     }
 
-    /// Reasons and hints in words. Hints cost some dozens of evaluations for each login name, so
-    /// they are computed here and not while everybody waits for the ledger, on few threads at once
-    /// and not at all in a crowd: being denied must not be a way to keep the machine busy.
+    /// Reasons and hints in words.
     pub(super) async fn denied(&self, policies: Arc<PolicySet>, denied: Denied) -> Failure {
         let Denied {
             denial, question, ..
         } = denied;
+        Failure::Denied {
+            reasons: denial.reasons.iter().map(reason).collect(),
+            hints: self.hints(policies, question).await,
+        }
+    }
+
+    /// The nearest things that are permitted, in words. They cost some dozens of evaluations for each
+    /// login name, so they are looked for here and not while everybody waits for the ledger, on few
+    /// threads at once and not at all in a crowd: being denied must not be a way to keep the machine
+    /// busy.
+    pub(super) async fn hints(
+        &self,
+        policies: Arc<PolicySet>,
+        question: Question,
+    ) -> Vec<api::Hint> {
         let environment = question.on.environment();
         let accounts = environment
             .and_then(|name| self.environments.get(name))
@@ -186,10 +199,7 @@ impl Ca {
             }
             _ => Vec::new(),
         };
-        Failure::Denied {
-            reasons: denial.reasons.iter().map(reason).collect(),
-            hints: hints.iter().map(hint).collect(),
-        }
+        hints.iter().map(hint).collect()
     }
 }
 

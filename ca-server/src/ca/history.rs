@@ -172,7 +172,7 @@ fn numbers(ledger: &Ledger, index: u64) -> Result<Vec<u64>, StoreError> {
     Ok(found.map_or_else(Vec::new, |(_, event)| event.serials()))
 }
 
-fn read(ledger: &Ledger, index: u64) -> Result<Option<(Timestamp, Event)>, StoreError> {
+pub(super) fn read(ledger: &Ledger, index: u64) -> Result<Option<(Timestamp, Event)>, StoreError> {
     let records = ledger.records(index, 1)?;
     let Some(record) = records.first() else {
         return Ok(None);

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use ca_core::api::{AccessRequest, Approve, DenyRequest, History, Requests, RequestsQuery};
+use ca_core::api::{
+    AccessRequest, Approve, DenyRequest, History, Requests, RequestsQuery, WhyDecided,
+};
 use serde::Deserialize;
 
 use super::Shared;
@@ -65,6 +67,20 @@ pub(super) async fn history(
     Path(id): Path<String>,
 ) -> Result<Json<History>, Fault> {
     let told = Arc::clone(&edge.ca).history(caller, number(&id)?).await;
+    told.map(Json).map_err(Fault::Failure)
+}
+
+/// `last` is the newest decision about the caller.
+pub(super) async fn why(
+    State(edge): Shared,
+    Bearer(caller): Bearer,
+    Path(id): Path<String>,
+) -> Result<Json<WhyDecided>, Fault> {
+    let which = match id.as_str() {
+        "last" => None,
+        number => Some(self::number(number)?),
+    };
+    let told = Arc::clone(&edge.ca).why(caller, which).await;
     told.map(Json).map_err(Fault::Failure)
 }
 

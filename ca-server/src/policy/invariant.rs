@@ -108,7 +108,8 @@ impl Invariants {
                 Problem::at(&source.name, &source.text, (offset, 1), message, hint)
             };
             let Some(claim) = Claim::of_file(&source.name) else {
-                let message = "the file is neither of what is never permitted nor of what always is";
+                let message =
+                    "the file is neither of what is never permitted nor of what always is";
                 let hint = "call it NAME.never.cedar or NAME.always.cedar";
                 problems.push(wrong(message.to_owned(), hint));
                 continue;

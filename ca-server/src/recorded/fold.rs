@@ -34,6 +34,23 @@ impl Default for Fold {
     }
 }
 
+/// What one record tells by itself. What only the records before it would prove is lacking, and who
+/// decides about a request is untold.
+#[must_use]
+pub fn alone(index: u64, time: Timestamp, event: &Event) -> Vec<Decision> {
+    let rebuild = Rebuild {
+        state: &State::default(),
+        whole: false,
+        record: event.name(),
+        time,
+    };
+    let mut decisions = rebuild.taken(event).decisions;
+    for decision in &mut decisions {
+        decision.index = index;
+    }
+    decisions
+}
+
 impl Fold {
     /// Takes the next record; none where its content was erased. From then on earlier records
     /// prove nothing any more, as what was erased may have changed it.

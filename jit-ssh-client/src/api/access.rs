@@ -4,6 +4,7 @@ use ca_core::api::{
     AccessRequest, AddBreakGlassKey, Approve, BreakGlassKey, BreakGlassKeys, Challenge,
     CloseReview, DenyRequest, Freeze, Freezes, History, Hosts, IssueJoinToken, JoinToken,
     OpenBreakGlassSession, Requests, RequestsQuery, RequestsShown, Reviews, SessionOpened,
+    WhyDecided,
 };
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::Api;
+use crate::cli::Which;
 use crate::failure::Failure;
 
 /// Which news of a request to wait for.
@@ -174,6 +176,19 @@ impl Api {
         number: u64,
     ) -> Result<History, Failure> {
         self.get(&format!("v1/history/{number}"), token).await
+    }
+
+    /// `GET /v1/decisions/{number}`, or the newest about the person.
+    pub(crate) async fn why(
+        &self,
+        token: &SecretString,
+        which: Which,
+    ) -> Result<WhyDecided, Failure> {
+        let name = match which {
+            Which::Last => "last".to_owned(),
+            Which::Number(number) => number.to_string(),
+        };
+        self.get(&format!("v1/decisions/{name}"), token).await
     }
 
     /// `GET /v1/hosts`.

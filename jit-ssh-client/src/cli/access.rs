@@ -110,3 +110,41 @@ pub(crate) struct History {
     #[command(flatten)]
     pub(crate) sign_in: SignInArgs,
 }
+
+/// `why`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  jit-ssh why LAST
+  jit-ssh why 17 --json")]
+pub(crate) struct Why {
+    /// Your newest decision (LAST), or the number of a request, the serial of a certificate, or the
+    /// log index of a decision about you.
+    #[arg(value_name = "LAST|ID", default_value = "LAST")]
+    pub(crate) which: Which,
+    /// How to sign in.
+    #[command(flatten)]
+    pub(crate) sign_in: SignInArgs,
+}
+
+/// Which decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The newest one about the person who asks.
+    Last,
+    /// By a number that its records carry.
+    Number(u64),
+}
+
+impl std::str::FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("last") {
+            return Ok(Self::Last);
+        }
+        let number = text.parse();
+        number
+            .map(Self::Number)
+            .map_err(|_| format!("{text:?} is neither LAST nor a number"))
+    }
+}
