@@ -14,10 +14,12 @@ mod literal;
 mod load;
 mod mention;
 mod missing;
+mod period;
 mod question;
 mod quorum;
 mod request;
 mod requirement;
+mod spelling;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -30,13 +32,14 @@ use sha2::{Digest as _, Sha256};
 use self::index::Index;
 use self::request::Vocabulary;
 
-pub use self::case::{Case, CaseError, Cases, Outcome, duration, words};
+pub use self::case::{Case, Cases, Outcome, case_text};
 pub use self::decide::{Decision, Denial, Reason, ask, decide};
 pub use self::error::{PolicyError, Problem};
 pub use self::hint::{Change, Hint, hints};
 pub use self::invariant::{ALWAYS_SUFFIX, Claim, Invariant, Invariants, NEVER_SUFFIX};
 pub use self::load::PolicyInfo;
 pub use self::missing::{Missing, approvals_missing};
+pub use self::period::{duration, words};
 pub use self::question::{Action, Approval, Facts, On, Person, Question, SecondFactor};
 pub use self::requirement::{Requirement, Requirements};
 pub use self::verdict::{Judgement, Verdict, judge};

@@ -102,7 +102,8 @@ impl ChangeControl {
 
 /// Every case, or the ones that fail.
 fn cases(dir: &Path, new: &PolicySet) -> Result<(), String> {
-    let files = policy_files::load_cases(&dir.join("cases")).map_err(|error| error.to_string())?;
+    let files = policy_files::load_cases(&dir.join("cases"), new);
+    let files = files.map_err(|error| error.to_string())?;
     let outcomes: Vec<_> = files.iter().flat_map(|file| file.run(new)).collect();
     if outcomes.is_empty() {
         return Err("there is no case".to_owned());

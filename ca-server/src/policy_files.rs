@@ -14,8 +14,8 @@ use ca_core::name::Environment;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use crate::policy::{
-    ALWAYS_SUFFIX, CaseError, Cases, Claim, INVARIANTS_NAME, Invariants, NEVER_SUFFIX, PolicyError,
-    PolicySet, REQUIREMENTS_NAME, SCHEMA_NAME, Source,
+    ALWAYS_SUFFIX, Cases, Claim, INVARIANTS_NAME, Invariants, NEVER_SUFFIX, PolicyError, PolicySet,
+    REQUIREMENTS_NAME, SCHEMA_NAME, Source,
 };
 
 /// Longest file read, in bytes.
@@ -29,9 +29,6 @@ const QUIET: Duration = Duration::from_millis(300);
 /// Why a policy folder is not loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyFilesError {
-    /// A file of cases is wrong.
-    #[error(transparent)]
-    Case(#[from] CaseError),
     /// No file ends in `.cedar`.
     #[error("{dir:?} holds no file that ends in .cedar")]
     Empty {
@@ -65,7 +62,7 @@ pub enum PolicyFilesError {
         /// The file.
         path: PathBuf,
     },
-    /// The texts are no set of policies.
+    /// The texts are no set of policies, or no cases.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// More files than are read from one folder, or a file longer than is read.
@@ -166,17 +163,28 @@ fn requirements(dir: &Path) -> Result<Option<Source>, PolicyFilesError> {
     }
 }
 
-/// The cases in every `*.toml` file of `dir`, in the order of their names.
+/// The cases in every `*.toml` file of `dir`, in the order of their names, about `policies`.
 ///
 /// # Errors
 ///
-/// [`PolicyFilesError`] if one can not be read or is wrong.
-pub fn load_cases(dir: &Path) -> Result<Vec<Cases>, PolicyFilesError> {
-    let parse = |source: Source| {
+/// [`PolicyFilesError`] if one can not be read, is wrong, or names a policy that `policies` lacks.
+pub fn load_cases(dir: &Path, policies: &PolicySet) -> Result<Vec<Cases>, PolicyFilesError> {
+    let (mut files, mut problems) = (Vec::new(), Vec::new());
+    for source in sources(dir, "toml")? {
         let path = dir.join(&source.name);
-        Ok(Cases::parse(&path.to_string_lossy(), &source.text)?)
-    };
-    sources(dir, "toml")?.into_iter().map(parse).collect()
+        match Cases::parse(&path.to_string_lossy(), &source.text) {
+            Ok(cases) => {
+                problems.extend(cases.unknown_policies(policies));
+                files.push(cases);
+            }
+            Err(error) => problems.extend(error.problems),
+        }
+    }
+    if problems.is_empty() {
+        Ok(files)
+    } else {
+        Err(PolicyError { problems }.into())
+    }
 }
 
 /// The invariants in the folder `invariants` of `dir`, about `policies`; none without that folder.

@@ -11,9 +11,9 @@ use ca_core::name::{Principal, Subject};
 use serde::Serialize;
 
 use super::PolicySet;
-use super::case::words;
 use super::decide::{Decision, ask};
 use super::missing::Call;
+use super::period::words;
 use super::question::{Action, Approval, Facts, On, Question, SecondFactor};
 use super::request::written;
 

@@ -94,39 +94,6 @@ fn problem(text: &str) -> Problem {
 }
 
 #[test]
-fn every_case_of_the_examples_is_decided_as_it_says() {
-    let policies = examples();
-    let mut count = 0;
-    for (name, text) in EXAMPLES
-        .iter()
-        .filter(|(name, _)| name.starts_with("cases/"))
-    {
-        for outcome in Cases::parse(name, text).unwrap().run(&policies) {
-            assert!(outcome.passed, "{outcome:#?}");
-            count += 1;
-        }
-    }
-    assert!(count >= 30, "only {count} cases");
-}
-
-#[test]
-fn a_case_that_is_decided_otherwise_fails_and_names_its_line() {
-    let text = "\n[[case]]\nname = \"x\"\nuser = \"alice\"\nenvironment = \"staging\"\n\
-                accounts = [\"deploy\"]\nexpect = \"permit\"\n";
-    let outcomes = Cases::parse("c.toml", text).unwrap().run(&examples());
-    assert!(!outcomes[0].passed);
-    assert_eq!(outcomes[0].line, 2);
-    assert_eq!(outcomes[0].got, "deny by no policy");
-}
-
-#[test]
-fn a_case_with_a_misspelt_key_is_refused_with_its_place() {
-    let text = "[[case]]\nname = \"x\"\nusr = \"alice\"\nexpect = \"deny\"\n";
-    let error = Cases::parse("c.toml", text).unwrap_err();
-    assert_eq!(error.line, 3, "{error}");
-}
-
-#[test]
 fn a_misspelt_attribute_is_found_at_its_line_and_column() {
     let found = problem(
         "@id(\"a\")\n@reason(\"r\")\npermit (principal, action == Action::\"login\", resource)\n\
@@ -354,14 +321,4 @@ fn the_digest_changes_with_every_text_and_name() {
         parse("a.cedar", text),
         parse("a.cedar", &format!("{text} "))
     );
-}
-
-#[test]
-fn durations_are_read_and_written_for_people() {
-    assert_eq!(duration("1h30m").unwrap(), Duration::from_secs(5400));
-    assert_eq!(words(Duration::from_secs(5400)), "1 h 30 min");
-    assert_eq!(words(Duration::ZERO), "0 s");
-    for text in ["", "soon", "-1h", "5", "1h,", "99999999999999999999h"] {
-        assert!(duration(text).is_err(), "{text:?} was accepted");
-    }
 }

@@ -12,7 +12,7 @@ fn the_policies_of_a_new_ca_load_and_pass_their_cases_whatever_its_environments(
         create(dir.path(), &config).unwrap();
         let folder = dir.path().join("policies");
         let policies = policy_files::load(&folder, Some(&names.into())).unwrap();
-        let cases = policy_files::load_cases(&folder.join("cases")).unwrap();
+        let cases = policy_files::load_cases(&folder.join("cases"), &policies).unwrap();
         for outcome in cases.iter().flat_map(|file| file.run(&policies)) {
             assert!(outcome.passed, "{outcome:?}");
         }

@@ -16,7 +16,7 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> io::Result<u8> {
     let loaded = setting.load().and_then(|policies| {
-        let cases = policy_files::load_cases(cases)?;
+        let cases = policy_files::load_cases(cases, &policies)?;
         Ok((policies, cases))
     });
     let (policies, files) = match loaded {

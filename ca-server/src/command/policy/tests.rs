@@ -147,7 +147,7 @@ fn test_shows_a_failing_case_and_exits_1() {
         "{text}"
     );
     assert!(
-        text.contains("got      deny by prod-root-needs-approval"),
+        text.contains("got      approval by prod-root-needs-approval, obligation"),
         "{text}"
     );
 }

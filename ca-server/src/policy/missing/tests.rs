@@ -54,16 +54,17 @@ fn two_keys_are_decided_as_their_cases_say() {
 fn a_case_that_says_otherwise_what_is_missing_fails_and_shows_it() {
     let text = "[[case]]\nname = \"x\"\nuser = \"bob\"\ngroups = [\"sre\"]\nenvironment = \"prod\"\n\
                 accounts = [\"vault\"]\napprovals = [{ user = \"lena\", groups = [\"sre-leads\", \"watch\"] }]\n\
-                expect = \"deny\"\nmissing = \"1 of sre-leads\"\n";
+                expect = \"approval\"\nobligation = \"1 of sre-leads\"\n";
     let outcomes = Cases::parse("c.toml", text).unwrap().run(&two_keys());
     assert!(!outcomes[0].passed);
     assert!(
         outcomes[0]
             .expected
-            .ends_with(", missing \"1 of sre-leads\"")
+            .ends_with(", obligation \"1 of sre-leads\"")
     );
-    let got = ", missing \"1 of security\", met seen";
-    assert!(outcomes[0].got.ends_with(got), "{outcomes:#?}");
+    let got = "obligation \"1 of security\"";
+    assert!(outcomes[0].got.contains(got), "{outcomes:#?}");
+    assert!(outcomes[0].got.ends_with(", met seen"), "{outcomes:#?}");
 }
 
 #[test]

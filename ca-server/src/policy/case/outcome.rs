@@ -1,0 +1,149 @@
+//! What became of a case: asked, compared with what it expects, told.
+
+use std::collections::BTreeSet;
+
+use super::super::PolicySet;
+use super::super::hint::hints;
+use super::super::verdict::{Judgement, Verdict, judge};
+use super::{Case, Expected, listed};
+
+/// What became of one case.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Outcome {
+    /// File of the case.
+    pub file: String,
+    /// Line where the case begins, from 1.
+    pub line: usize,
+    /// Its name.
+    pub name: String,
+    /// What should have been: `deny by prod-root-needs-approval`.
+    pub expected: String,
+    /// What was, with the deciding policies, in the same words.
+    pub got: String,
+    /// Whether that is what was expected.
+    pub passed: bool,
+    /// The answer.
+    pub verdict: Verdict,
+    /// Ids of the deciding policies.
+    pub policies: BTreeSet<String>,
+    /// What approvals must still come.
+    pub obligation: Option<String>,
+    /// The reasons given, by the deciding policies or for want of one.
+    pub reasons: BTreeSet<String>,
+    /// What would be permitted. Looked for only where the case names a hint or fails.
+    pub hints: Vec<String>,
+}
+
+/// Asks `case` of `policies`.
+pub(super) fn run(file: &str, case: &Case, policies: &PolicySet) -> Outcome {
+    let judgement = judge(policies, &case.question);
+    let reasons = reasons(policies, &judgement);
+    let Judgement {
+        verdict,
+        policies: ids,
+        obligation,
+        ..
+    } = judgement;
+    let mut outcome = Outcome {
+        file: file.to_owned(),
+        line: case.line,
+        name: case.name.clone(),
+        expected: case.expected.words(),
+        got: String::new(),
+        passed: false,
+        verdict,
+        policies: ids,
+        obligation,
+        reasons,
+        hints: Vec::new(),
+    };
+    let hinted = || {
+        let found = hints(policies, &case.question, &case.others);
+        found.iter().map(ToString::to_string).collect()
+    };
+    let mut looked = false;
+    if verdict != Verdict::Permit && case.expected.hint.is_some() {
+        outcome.hints = hinted();
+        looked = true;
+    }
+    outcome.passed = case.expected.fits(&outcome);
+    if verdict != Verdict::Permit && !outcome.passed && !looked {
+        outcome.hints = hinted();
+    }
+    outcome.got = outcome.words();
+    let met: BTreeSet<String> = policies
+        .met(&case.question)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    if !met.is_empty() {
+        outcome.got.push_str(&format!(", met {}", listed(&met)));
+    }
+    outcome
+}
+
+/// Every sentence that explains the answer.
+fn reasons(policies: &PolicySet, judgement: &Judgement) -> BTreeSet<String> {
+    match &judgement.denial {
+        Some(denial) => denial
+            .reasons
+            .iter()
+            .map(|why| why.sentence.clone())
+            .collect(),
+        None => {
+            let about = |id| policies.policies().get(id);
+            let permits = judgement.policies.iter().filter_map(about);
+            permits.map(|info| info.reason.clone()).collect()
+        }
+    }
+}
+
+impl Expected {
+    fn fits(&self, outcome: &Outcome) -> bool {
+        let named = |(id, _): &(String, _)| outcome.policies.contains(id);
+        let obligation = self.obligation.is_none() || self.obligation == outcome.obligation;
+        self.verdict == outcome.verdict
+            && self.policy.as_ref().is_none_or(named)
+            && self
+                .because
+                .as_ref()
+                .is_none_or(|why| outcome.reasons.contains(why))
+            && obligation
+            && self
+                .hint
+                .as_ref()
+                .is_none_or(|hint| outcome.hints.contains(hint))
+    }
+
+    fn words(&self) -> String {
+        let mut text = self.verdict.to_string();
+        if let Some((id, _)) = &self.policy {
+            text.push_str(&format!(" by {id}"));
+        }
+        for (what, words) in [
+            ("because", &self.because),
+            ("obligation", &self.obligation),
+            ("hint", &self.hint),
+        ] {
+            text.extend(words.iter().map(|words| format!(", {what} {words:?}")));
+        }
+        text
+    }
+}
+
+impl Outcome {
+    fn words(&self) -> String {
+        let by = match self.policies.is_empty() {
+            true => "no policy".to_owned(),
+            false => listed(&self.policies),
+        };
+        let mut text = format!("{} by {by}", self.verdict);
+        text.extend(
+            self.obligation
+                .iter()
+                .map(|words| format!(", obligation {words:?}")),
+        );
+        text.extend(self.hints.iter().map(|words| format!(", hint {words:?}")));
+        text
+    }
+}
