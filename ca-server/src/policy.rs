@@ -47,38 +47,78 @@ pub const REQUIREMENTS_NAME: &str = "requirements.toml";
 
 /// The example policies as they stand in the repository: paths below the policy folder, and texts.
 /// The schema comes first, then the policies, the requirements, and their cases.
-pub const EXAMPLES: [(&str, &str); 8] = [
+pub const EXAMPLES: [(&str, &str); 18] = [
     (
         SCHEMA_NAME,
         include_str!("../../policies/schema.cedarschema"),
     ),
     (
-        "baseline.cedar",
-        include_str!("../../policies/baseline.cedar"),
+        "routine.cedar",
+        include_str!("../../policies/routine.cedar"),
+    ),
+    (
+        "sensitive.cedar",
+        include_str!("../../policies/sensitive.cedar"),
+    ),
+    (
+        "on_call.cedar",
+        include_str!("../../policies/on_call.cedar"),
     ),
     (
         "break_glass.cedar",
         include_str!("../../policies/break_glass.cedar"),
     ),
     (
-        "production.cedar",
-        include_str!("../../policies/production.cedar"),
+        "contractors.cedar",
+        include_str!("../../policies/contractors.cedar"),
+    ),
+    (
+        "machines.cedar",
+        include_str!("../../policies/machines.cedar"),
+    ),
+    (
+        "oversight.cedar",
+        include_str!("../../policies/oversight.cedar"),
+    ),
+    (
+        "guardrails.cedar",
+        include_str!("../../policies/guardrails.cedar"),
     ),
     (
         REQUIREMENTS_NAME,
         include_str!("../../policies/requirements.toml"),
     ),
     (
-        "cases/baseline.toml",
-        include_str!("../../policies/cases/baseline.toml"),
+        "cases/routine.toml",
+        include_str!("../../policies/cases/routine.toml"),
+    ),
+    (
+        "cases/sensitive.toml",
+        include_str!("../../policies/cases/sensitive.toml"),
+    ),
+    (
+        "cases/on_call.toml",
+        include_str!("../../policies/cases/on_call.toml"),
     ),
     (
         "cases/break_glass.toml",
         include_str!("../../policies/cases/break_glass.toml"),
     ),
     (
-        "cases/production.toml",
-        include_str!("../../policies/cases/production.toml"),
+        "cases/contractors.toml",
+        include_str!("../../policies/cases/contractors.toml"),
+    ),
+    (
+        "cases/machines.toml",
+        include_str!("../../policies/cases/machines.toml"),
+    ),
+    (
+        "cases/oversight.toml",
+        include_str!("../../policies/cases/oversight.toml"),
+    ),
+    (
+        "cases/guardrails.toml",
+        include_str!("../../policies/cases/guardrails.toml"),
     ),
 ];
 
