@@ -63,7 +63,7 @@ fn a_table_of_requirements_is_read_where_there_is_one_and_missed_where_a_policy_
     std::fs::write(&path, "[requirements]\nprod-root = [[\"0 of approver\"]]\n").unwrap();
     named("requirements.toml:2:15: 0 people");
     std::fs::remove_file(&path).unwrap();
-    named("contractors.cedar:55:31: there is no requirement \"contractor-in-prod\"");
+    named("contractors.cedar:64:31: there is no requirement \"contractor-in-prod\"");
     std::fs::remove_file(dir.path().join("contractors.cedar")).unwrap();
     named("sensitive.cedar:27:31: there is no requirement \"prod-root\"");
     std::fs::remove_file(dir.path().join("sensitive.cedar")).unwrap();
