@@ -63,3 +63,30 @@ fn links_between_the_documents_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn every_policy_quoted_in_the_documents_is_one_of_the_examples() {
+    let mut examples = String::new();
+    for folder in ["policies", "policies/invariants"] {
+        for entry in std::fs::read_dir(repository().join(folder)).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|kind| kind == "cedar") {
+                examples.push_str(&std::fs::read_to_string(path).expect("policies"));
+            }
+        }
+    }
+    let page = std::fs::read_to_string(repository().join("docs/policy.md")).expect("policy.md");
+    let quoted: Vec<&str> = page
+        .split("```cedar\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(
+        quoted.len() > 5,
+        "only {} policies are quoted",
+        quoted.len()
+    );
+    for policy in quoted {
+        assert!(examples.contains(policy), "docs/policy.md quotes\n{policy}");
+    }
+}

@@ -226,7 +226,7 @@ fn a_ca_that_is_away_or_a_port_that_is_silent_is_named_with_exit_6() {
 fn a_broken_policy_file_is_refused_at_start_with_line_and_caret() {
     let mut dev = Dev::start();
     dev.stop();
-    let path = dev.place().join("policies/baseline.cedar");
+    let path = dev.place().join("policies/routine.cedar");
     let whole = std::fs::read_to_string(&path).expect("the policies");
     std::fs::write(
         &path,
@@ -235,7 +235,7 @@ fn a_broken_policy_file_is_refused_at_start_with_line_and_caret() {
     .expect("write");
     let said = dev.refuses_to_start();
     assert!(
-        said.contains("baseline.cedar:") && said.contains('^'),
+        said.contains("routine.cedar:") && said.contains('^'),
         "{said}"
     );
     std::fs::write(&path, whole).expect("write");
@@ -246,7 +246,7 @@ fn a_broken_policy_file_is_refused_at_start_with_line_and_caret() {
 fn a_policy_file_broken_while_running_keeps_the_old_set_and_says_so_loudly() {
     let dev = Dev::start();
     let alice = dev.person("alice");
-    let path = dev.place().join("policies/baseline.cedar");
+    let path = dev.place().join("policies/routine.cedar");
     let whole = std::fs::read_to_string(&path).expect("the policies");
     std::fs::write(&path, "permit (principal").expect("write");
     crate::support::wait::until("the refusal", std::time::Duration::from_secs(20), || {

@@ -66,9 +66,9 @@ const STAGING: &str = "context.duration <= 28800";
 #[test]
 fn a_set_whose_cases_fail_does_not_start_unless_the_operator_says_why_and_that_is_recorded() {
     let ca = must_pass(made(), &["cases"]);
-    edit(&ca, "baseline.cedar", STAGING, "context.duration <= 60");
+    edit(&ca, "routine.cedar", STAGING, "context.duration <= 60");
     let refused = serve(&ca, &[]).exits_with(78);
-    for part in ["cases: ", "baseline.toml:", "--accept-policies"] {
+    for part in ["cases: ", "routine.toml:", "--accept-policies"] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
     let mut ca = ca.arguments(&["--accept-policies", "cases lag behind, OPS-17"]);
@@ -82,14 +82,14 @@ fn a_set_whose_cases_fail_does_not_start_unless_the_operator_says_why_and_that_i
 fn a_change_whose_cases_fail_is_refused_while_the_old_set_goes_on_and_mending_the_case_lets_it_in()
 {
     let ca = must_pass(made(), &["cases"]).start();
-    edit(&ca, "baseline.cedar", STAGING, "context.duration <= 60");
+    edit(&ca, "routine.cedar", STAGING, "context.duration <= 60");
     wait::until("the refusal", LIMIT, || {
         let log = ca.log();
         let said = log.contains("NOT RELOADED") && log.contains("alice gets staging at once");
         said.then_some(())
     });
     assert_eq!(history(&ca).len(), 1);
-    std::fs::remove_file(policies(&ca).join("cases/baseline.toml")).expect("remove");
+    std::fs::remove_file(policies(&ca).join("cases/routine.toml")).expect("remove");
     let loads = wait::until("the second set", LIMIT, || {
         let loads = history(&ca);
         (loads.len() == 2).then_some(loads)
@@ -100,8 +100,8 @@ fn a_change_whose_cases_fail_is_refused_while_the_old_set_goes_on_and_mending_th
 #[test]
 fn every_set_that_was_in_force_can_be_written_out_of_the_log_as_it_was() {
     let ca = must_pass(made(), &[]).start();
-    let before = std::fs::read_to_string(policies(&ca).join("baseline.cedar")).expect("text");
-    edit(&ca, "baseline.cedar", STAGING, "context.duration <= 60");
+    let before = std::fs::read_to_string(policies(&ca).join("routine.cedar")).expect("text");
+    edit(&ca, "routine.cedar", STAGING, "context.duration <= 60");
     let loads = wait::until("the second set", LIMIT, || {
         let loads = history(&ca);
         (loads.len() == 2).then_some(loads)
@@ -111,7 +111,7 @@ fn every_set_that_was_in_force_can_be_written_out_of_the_log_as_it_was() {
     let folder = then.to_str().expect("UTF-8");
     let write = ["policy", "history", &digest[..12], "--write", folder];
     ca.ca_server(&write).succeeds();
-    let text = std::fs::read_to_string(then.join("baseline.cedar")).expect("text");
+    let text = std::fs::read_to_string(then.join("routine.cedar")).expect("text");
     assert_eq!(text, before);
     let checked = ca_server(&["policy", "check", "--json", "--policies", folder]).succeeds();
     let checked: Value = serde_json::from_str(&checked.stdout).expect("JSON");

@@ -53,53 +53,39 @@ pub const INVARIANTS_NAME: &str = "invariants";
 /// File name of the table of requirements in a policy folder.
 pub const REQUIREMENTS_NAME: &str = "requirements.toml";
 
+/// A file of the repository's policy folder: its name there, and its text.
+macro_rules! example {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../policies/", $name)))
+    };
+}
+
 /// The example policies as they stand in the repository: paths below the policy folder, and texts.
 /// The schema comes first, then the policies, the requirements, their cases, and the invariants.
-pub const EXAMPLES: [(&str, &str); 11] = [
-    (
-        SCHEMA_NAME,
-        include_str!("../../policies/schema.cedarschema"),
-    ),
-    (
-        "baseline.cedar",
-        include_str!("../../policies/baseline.cedar"),
-    ),
-    (
-        "break_glass.cedar",
-        include_str!("../../policies/break_glass.cedar"),
-    ),
-    (
-        "production.cedar",
-        include_str!("../../policies/production.cedar"),
-    ),
-    (
-        REQUIREMENTS_NAME,
-        include_str!("../../policies/requirements.toml"),
-    ),
-    (
-        "cases/baseline.toml",
-        include_str!("../../policies/cases/baseline.toml"),
-    ),
-    (
-        "cases/break_glass.toml",
-        include_str!("../../policies/cases/break_glass.toml"),
-    ),
-    (
-        "cases/production.toml",
-        include_str!("../../policies/cases/production.toml"),
-    ),
-    (
-        "invariants/emergency.always.cedar",
-        include_str!("../../policies/invariants/emergency.always.cedar"),
-    ),
-    (
-        "invariants/everywhere.never.cedar",
-        include_str!("../../policies/invariants/everywhere.never.cedar"),
-    ),
-    (
-        "invariants/sensitive.never.cedar",
-        include_str!("../../policies/invariants/sensitive.never.cedar"),
-    ),
+pub const EXAMPLES: [(&str, &str); 23] = [
+    example!("schema.cedarschema"),
+    example!("routine.cedar"),
+    example!("sensitive.cedar"),
+    example!("on_call.cedar"),
+    example!("break_glass.cedar"),
+    example!("contractors.cedar"),
+    example!("machines.cedar"),
+    example!("oversight.cedar"),
+    example!("guardrails.cedar"),
+    example!("requirements.toml"),
+    example!("cases/routine.toml"),
+    example!("cases/sensitive.toml"),
+    example!("cases/on_call.toml"),
+    example!("cases/break_glass.toml"),
+    example!("cases/contractors.toml"),
+    example!("cases/machines.toml"),
+    example!("cases/oversight.toml"),
+    example!("cases/guardrails.toml"),
+    example!("invariants/emergency.always.cedar"),
+    example!("invariants/emergency.never.cedar"),
+    example!("invariants/everywhere.never.cedar"),
+    example!("invariants/outsiders.never.cedar"),
+    example!("invariants/sensitive.never.cedar"),
 ];
 
 /// Whether a file of [`EXAMPLES`] holds policies.

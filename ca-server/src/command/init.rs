@@ -260,7 +260,8 @@ fn write_all(dir: &Path, config: &Config) -> anyhow::Result<()> {
         };
         // A file without a policy, or without a case, would be refused later on.
         let always = [SCHEMA_NAME, REQUIREMENTS_NAME].contains(&path);
-        if always || text.contains("@id(") || text.contains("[[case]]") {
+        let holds = ["@id(", "[[case]]", "[[table]]"].map(|one| text.contains(one));
+        if always || holds.contains(&true) {
             std::fs::write(dir.join("policies").join(path), text)?;
         }
     }

@@ -37,13 +37,13 @@ fn a_policy_in_a_sub_folder_is_an_error_that_names_it_and_hidden_ones_are_not() 
 fn a_reload_that_names_an_unknown_environment_is_refused() {
     let dir = folder();
     let files = PolicyFiles::open(dir.path(), environments()).unwrap();
-    let path = dir.path().join("baseline.cedar");
+    let path = dir.path().join("routine.cedar");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("\"staging\"", "\"stagging\"")).unwrap();
     let Reload::Kept(error) = files.reload(admit_all) else {
         panic!("a misspelt environment was put in force");
     };
-    let expected = "baseline.cedar:8:28: there is no environment \"stagging\" (there are: prod, \
+    let expected = "routine.cedar:12:28: there is no environment \"stagging\" (there are: prod, \
                     staging)";
     assert!(error.to_string().starts_with(expected), "{error}");
 }
@@ -53,7 +53,8 @@ fn a_table_of_requirements_is_read_where_there_is_one_and_missed_where_a_policy_
     let dir = folder();
     let files = PolicyFiles::open(dir.path(), environments()).unwrap();
     let path = dir.path().join(REQUIREMENTS_NAME);
-    std::fs::write(&path, "[requirements]\nprod-root = [[\"2 of approver\"]]\n").unwrap();
+    let table = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, table.replace("1 of approver", "2 of approver")).unwrap();
     assert!(matches!(files.reload(admit_all), Reload::Swapped(_)));
     let named = |text: &str| {
         let Reload::Kept(error) = files.reload(admit_all) else {
@@ -64,8 +65,10 @@ fn a_table_of_requirements_is_read_where_there_is_one_and_missed_where_a_policy_
     std::fs::write(&path, "[requirements]\nprod-root = [[\"0 of approver\"]]\n").unwrap();
     named("requirements.toml:2:15: 0 people");
     std::fs::remove_file(&path).unwrap();
-    named("production.cedar:22:31: there is no requirement \"prod-root\"");
-    std::fs::remove_file(dir.path().join("production.cedar")).unwrap();
+    named("contractors.cedar:64:31: there is no requirement \"contractor-in-prod\"");
+    std::fs::remove_file(dir.path().join("contractors.cedar")).unwrap();
+    named("sensitive.cedar:27:31: there is no requirement \"prod-root\"");
+    std::fs::remove_file(dir.path().join("sensitive.cedar")).unwrap();
     load(dir.path(), None).unwrap();
 }
 
@@ -74,7 +77,7 @@ fn the_examples_written_to_a_folder_load_with_their_cases() {
     let dir = folder();
     let policies = load(dir.path(), None).unwrap();
     let cases = load_cases(&dir.path().join("cases"), &policies).unwrap();
-    assert_eq!(cases.len(), 3);
+    assert_eq!(cases.len(), 8);
 }
 
 #[test]
@@ -82,11 +85,11 @@ fn a_reload_that_fails_keeps_the_old_set_and_says_where() {
     let dir = folder();
     let files = PolicyFiles::open(dir.path(), environments()).unwrap();
     let before = files.current().digest();
-    std::fs::write(dir.path().join("baseline.cedar"), "permit (principal,").unwrap();
+    std::fs::write(dir.path().join("routine.cedar"), "permit (principal,").unwrap();
     let Reload::Kept(error) = files.reload(admit_all) else {
         panic!("a broken file was put in force");
     };
-    assert!(error.to_string().contains("baseline.cedar:1:"), "{error}");
+    assert!(error.to_string().contains("routine.cedar:1:"), "{error}");
     assert_eq!(files.current().digest(), before);
 }
 
@@ -94,14 +97,15 @@ fn a_reload_that_fails_keeps_the_old_set_and_says_where() {
 fn a_file_emptied_by_a_half_done_write_does_not_lift_its_policies() {
     let dir = folder();
     let files = PolicyFiles::open(dir.path(), environments()).unwrap();
-    std::fs::write(dir.path().join("production.cedar"), "").unwrap();
+    std::fs::write(dir.path().join("sensitive.cedar"), "").unwrap();
     assert!(matches!(files.reload(admit_all), Reload::Kept(_)));
 }
 
 #[test]
 fn a_folder_without_policies_or_without_schema_is_refused() {
     let dir = folder();
-    for name in ["baseline.cedar", "production.cedar", "break_glass.cedar"] {
+    let policies = EXAMPLES.iter().map(|(name, _)| *name);
+    for name in policies.filter(|name| name.ends_with(".cedar")) {
         std::fs::remove_file(dir.path().join(name)).unwrap();
     }
     assert!(matches!(
@@ -141,11 +145,11 @@ fn a_change_in_the_folder_is_put_in_force_without_being_asked() {
     let report = reports.recv_timeout(Duration::from_secs(20)).unwrap();
     assert!(matches!(report, Reload::Swapped(_)), "{report:?}");
     assert_ne!(files.current().digest(), before);
-    std::fs::write(dir.path().join("baseline.cedar"), "nonsense").unwrap();
+    std::fs::write(dir.path().join("routine.cedar"), "nonsense").unwrap();
     let report = reports.recv_timeout(Duration::from_secs(20)).unwrap();
     assert!(matches!(report, Reload::Kept(_)), "{report:?}");
     let (_, text) = EXAMPLES[1];
-    std::fs::write(dir.path().join("baseline.cedar"), text).unwrap();
+    std::fs::write(dir.path().join("routine.cedar"), text).unwrap();
     let report = reports.recv_timeout(Duration::from_secs(20)).unwrap();
     assert!(matches!(report, Reload::Repaired), "{report:?}");
 }
