@@ -78,18 +78,30 @@ fn a_set_whose_cases_fail_does_not_start_unless_the_operator_says_why_and_that_i
     assert_eq!(load["accepted"], "cases lag behind, OPS-17");
 }
 
+/// What the example policies do not say.
+const WRONG_CASE: &str = r#"[[case]]
+name = "mallory is root"
+user = "mallory"
+groups = []
+environment = "prod"
+accounts = ["root"]
+expect = "permit"
+"#;
+
 #[test]
 fn a_change_whose_cases_fail_is_refused_while_the_old_set_goes_on_and_mending_the_case_lets_it_in()
 {
     let ca = must_pass(made(), &["cases"]).start();
-    edit(&ca, "routine.cedar", STAGING, "context.duration <= 60");
+    let case = policies(&ca).join("cases/wishes.toml");
+    std::fs::write(&case, WRONG_CASE).expect("write");
+    edit(&ca, "routine.cedar", STAGING, "context.duration <= 28801");
     wait::until("the refusal", LIMIT, || {
         let log = ca.log();
-        let said = log.contains("NOT RELOADED") && log.contains("alice gets staging at once");
+        let said = log.contains("NOT RELOADED") && log.contains("wishes.toml:1");
         said.then_some(())
     });
     assert_eq!(history(&ca).len(), 1);
-    std::fs::remove_file(policies(&ca).join("cases/routine.toml")).expect("remove");
+    std::fs::remove_file(case).expect("remove");
     let loads = wait::until("the second set", LIMIT, || {
         let loads = history(&ca);
         (loads.len() == 2).then_some(loads)
@@ -159,7 +171,7 @@ fn whoever_was_refused_is_told_why_and_what_to_do_and_nobody_else_is() {
     bob.login(&["staging"]).succeeds();
     for number in [index.as_str(), serial.as_str(), "999999", "0"] {
         let told = run(bob.jit_ssh(&["why", number])).exits_with(2);
-        assert!(told.stderr.contains("not found"), "{}", told.stderr);
+        assert!(told.stderr.contains("no such"), "{}", told.stderr);
         assert!(!told.stderr.contains("alice"), "{}", told.stderr);
     }
     let typo = run(bob.jit_ssh(&["why", "lats"])).exits_with(2);
