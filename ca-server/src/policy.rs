@@ -4,6 +4,7 @@
 //! longest grant of an environment and its certificate profile are configuration), of sessions or of
 //! how approvals are collected. Reading the texts from a folder is `policy_files`.
 
+mod alter;
 mod case;
 mod decide;
 mod error;
@@ -32,7 +33,7 @@ use sha2::{Digest as _, Sha256};
 use self::index::Index;
 use self::request::Vocabulary;
 
-pub use self::case::{Case, Cases, Outcome, case_text};
+pub use self::case::{Case, Cases, Coverage, Nearest, Outcome, case_text, run_all};
 pub use self::decide::{Decision, Denial, Reason, ask, decide};
 pub use self::error::{PolicyError, Problem};
 pub use self::hint::{Change, Hint, hints};

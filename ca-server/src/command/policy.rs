@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 pub use self::explain::Explain;
 pub use self::history::History;
+pub use self::test::Test;
 use super::place::UsageError;
 use crate::audit::Source;
 use crate::config::Config;
@@ -62,12 +63,8 @@ pub enum PolicyVerb {
     #[command(after_help = "Example:\n  ca-server policy check --dir ./ca")]
     Check,
     /// Run the cases that say what the policies should decide.
-    #[command(after_help = "Examples:\n  ca-server policy test --dir ./ca\n  \
-                      ca-server policy test --dir ./ca ./my-cases")]
-    Test {
-        /// Folder of *.toml cases [default: the folder `cases` beside the policies].
-        cases: Option<PathBuf>,
-    },
+    #[command(after_help = test::EXAMPLES)]
+    Test(Test),
     /// Say why somebody may or may not do something, and what would change it.
     #[command(after_help = explain::EXAMPLES)]
     Explain(Box<Explain>),
@@ -122,11 +119,7 @@ pub fn run(
     let json = command.json;
     let done = match &command.verb {
         PolicyVerb::Check => check::run(setting, json, out),
-        PolicyVerb::Test { cases } => {
-            let own = || setting.policy_dir.join("cases");
-            let cases = cases.clone().unwrap_or_else(own);
-            test::run(setting, &cases, json, out)
-        }
+        PolicyVerb::Test(asked) => test::run(asked, setting, json, out),
         PolicyVerb::Explain(asked) => explain::run(asked, setting, json, out),
         PolicyVerb::History(asked) => return history::run(asked, setting, json, out),
     };
@@ -167,6 +160,12 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
+}
+
+/// `production.cedar:15`
+fn place(policies: &PolicySet, id: &str) -> String {
+    let info = policies.policies().get(id);
+    info.map_or_else(String::new, |info| format!("{}:{}", info.file, info.line))
 }
 
 fn hex(digest: [u8; 32]) -> String {

@@ -2,6 +2,7 @@
 //!
 //! Reading them is `case/read.rs`, asking them `case/outcome.rs`. The form is in docs/policy.md.
 
+mod coverage;
 mod facts;
 mod outcome;
 mod read;
@@ -15,12 +16,14 @@ use std::ops::Range;
 use ca_core::name::Principal;
 
 use super::PolicySet;
+use super::alter::Budget;
 use super::error::{PolicyError, Problem};
 use super::question::Question;
 use super::spelling::suggestion;
 use super::verdict::Verdict;
 
-pub use self::outcome::Outcome;
+pub use self::coverage::Coverage;
+pub use self::outcome::{Nearest, Outcome};
 pub use self::write::case_text;
 
 /// The cases of one file.
@@ -137,6 +140,29 @@ impl Cases {
         let run = |case| outcome::run(&self.file, case, policies);
         self.cases.iter().map(run).collect()
     }
+}
+
+/// The cases of all `files` asked of `policies`, in their order. For those that fail the smallest
+/// change is looked for that would give what they expect; after very many failures no longer.
+#[must_use]
+pub fn run_all(files: &[Cases], policies: &PolicySet) -> Vec<Outcome> {
+    let mut budget = Budget::new();
+    let mut outcomes = Vec::new();
+    for (file, case) in each(files) {
+        let mut outcome = outcome::run(&file.file, case, policies);
+        if !outcome.passed {
+            outcome.nearest = outcome::nearest(case, policies, &mut budget);
+        }
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+/// Every case with its file, in the order of the files.
+fn each(files: &[Cases]) -> impl Iterator<Item = (&Cases, &Case)> {
+    files
+        .iter()
+        .flat_map(|file| file.cases.iter().map(move |case| (file, case)))
 }
 
 /// Names in a sentence: `a, b`.

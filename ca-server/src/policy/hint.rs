@@ -122,7 +122,7 @@ pub(super) fn approvals_words(count: usize, groups: &BTreeSet<String>) -> String
 }
 
 /// Approvals of people who do not exist, one for each set of groups.
-fn suppose(facts: &mut Facts, people: impl IntoIterator<Item = BTreeSet<String>>) {
+pub(super) fn suppose(facts: &mut Facts, people: impl IntoIterator<Item = BTreeSet<String>>) {
     // Numbered on from those there are, so that two changes of one question suppose different people.
     let first = facts.approvals.len();
     let supposed = people.into_iter().enumerate().filter_map(|(at, groups)| {

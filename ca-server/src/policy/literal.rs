@@ -95,7 +95,7 @@ fn at(
 }
 
 /// Type and id of every entity in Cedar's JSON form of a policy.
-fn collect(json: &serde_json::Value, named: &mut BTreeSet<(String, String)>) {
+pub(super) fn collect(json: &serde_json::Value, named: &mut BTreeSet<(String, String)>) {
     match json {
         serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, named)),
         serde_json::Value::Object(fields) => {

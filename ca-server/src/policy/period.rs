@@ -87,6 +87,15 @@ pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     Ok(MONDAY.plus(Duration::from_secs(seconds)))
 }
 
+/// A moment for people: `tuesday, 2026-11-17T22:30:00Z`.
+pub(super) fn weekday_time(moment: Timestamp) -> String {
+    // 1970-01-01 was a Thursday.
+    let days = (moment.unix_seconds() / 86_400).saturating_add(3) % 7;
+    let day = usize::try_from(days).ok().and_then(|at| WEEKDAYS.get(at));
+    let moment = Timestamp::from_unix_seconds(moment.unix_seconds());
+    format!("{}, {moment}", day.copied().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

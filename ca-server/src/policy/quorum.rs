@@ -49,7 +49,19 @@ pub(super) fn count(seats: &[Seats]) -> usize {
     seats.iter().map(|seats| seats.count).sum()
 }
 
+/// Somebody for each of `seats`: their groups.
+pub(super) fn people(seats: &[Seats]) -> Vec<BTreeSet<String>> {
+    let each = seats.iter();
+    let each = each.flat_map(|seats| std::iter::repeat_n(&seats.group, seats.count));
+    each.map(|group| group.iter().cloned().collect()).collect()
+}
+
 impl Alternative {
+    /// Whether the approvals of `question` fill every seat.
+    pub(super) fn met(&self, question: &Question) -> bool {
+        self.open(&question.approvers()).is_empty()
+    }
+
     /// The seats that stay open when as many as possible are filled, earlier ones first.
     fn open(&self, people: &People<'_>) -> Vec<Seats> {
         let mut matching = Matching {

@@ -12,7 +12,7 @@ use ca_core::time::Timestamp;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{EXIT_DENIED, EXIT_OK, EXIT_USAGE, PolicySetting, hex, refuse};
+use super::{EXIT_DENIED, EXIT_OK, EXIT_USAGE, PolicySetting, hex, place, refuse};
 use crate::policy::{
     Action, Approval, Change, Decision, Denial, Facts, Hint, On, Person, PolicySet, Question,
     SecondFactor, decide, duration,
@@ -347,9 +347,4 @@ fn print_requirements(
 fn hint_json(hint: &Hint) -> serde_json::Value {
     let changes: &[Change] = &hint.changes;
     json!({"sentence": hint.to_string(), "changes": changes})
-}
-
-fn place(policies: &PolicySet, id: &str) -> String {
-    let info = policies.policies().get(id);
-    info.map_or_else(String::new, |info| format!("{}:{}", info.file, info.line))
 }

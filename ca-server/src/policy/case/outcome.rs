@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::super::PolicySet;
+use super::super::alter::{self, Budget};
+use super::super::decide::ask;
 use super::super::hint::hints;
+use super::super::question::Question;
 use super::super::verdict::{Judgement, Verdict, judge};
+use super::write::lines;
 use super::{Case, Expected, listed};
 
 /// What became of one case.
@@ -32,6 +36,18 @@ pub struct Outcome {
     pub reasons: BTreeSet<String>,
     /// What would be permitted. Looked for only where the case names a hint or fails.
     pub hints: Vec<String>,
+    /// The smallest change to the question that would give what is expected. Looked for by
+    /// [`super::run_all`] only, and only where the case fails.
+    pub nearest: Option<Nearest>,
+}
+
+/// A change to a question.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Nearest {
+    /// What follows "as expected": `for 1 h, approved by 1 of approver`.
+    pub words: String,
+    /// The keys of the case that change, one a line, as TOML.
+    pub toml: String,
 }
 
 /// Asks `case` of `policies`.
@@ -56,6 +72,7 @@ pub(super) fn run(file: &str, case: &Case, policies: &PolicySet) -> Outcome {
         obligation,
         reasons,
         hints: Vec::new(),
+        nearest: None,
     };
     let hinted = || {
         let found = hints(policies, &case.question, &case.others);
@@ -82,6 +99,39 @@ pub(super) fn run(file: &str, case: &Case, policies: &PolicySet) -> Outcome {
     outcome
 }
 
+/// The smallest change to the question of a failing `case` that would give what it expects. Hints
+/// are not held against it: they depend on the question more than on the policies.
+pub(super) fn nearest(case: &Case, policies: &PolicySet, budget: &mut Budget) -> Option<Nearest> {
+    let expected = &case.expected;
+    let wanted = |question: &Question| {
+        let permit = expected.verdict == Verdict::Permit;
+        if permit && !ask(policies, question).is_permit() {
+            // Without asking what approvals would help.
+            return false;
+        }
+        let judgement = judge(policies, question);
+        expected.verdict == judgement.verdict
+            && expected.explained(
+                &judgement.policies,
+                &reasons(policies, &judgement),
+                judgement.obligation.as_ref(),
+            )
+    };
+    // As it stands only a hint is missing.
+    if wanted(&case.question) {
+        return None;
+    }
+    let found = alter::nearest(policies, &case.question, &wanted, budget)?;
+    let before = lines(&case.question);
+    let changed = lines(&found.question);
+    let changed = changed.iter().filter(|line| !before.contains(line));
+    let toml = changed.map(|line| format!("{} = {}\n", line.key, line.value));
+    Some(Nearest {
+        words: found.words,
+        toml: toml.collect(),
+    })
+}
+
 /// Every sentence that explains the answer.
 fn reasons(policies: &PolicySet, judgement: &Judgement) -> BTreeSet<String> {
     match &judgement.denial {
@@ -100,19 +150,27 @@ fn reasons(policies: &PolicySet, judgement: &Judgement) -> BTreeSet<String> {
 
 impl Expected {
     fn fits(&self, outcome: &Outcome) -> bool {
-        let named = |(id, _): &(String, _)| outcome.policies.contains(id);
-        let obligation = self.obligation.is_none() || self.obligation == outcome.obligation;
+        let hinted = |hint| outcome.hints.contains(hint);
+        let obligation = outcome.obligation.as_ref();
         self.verdict == outcome.verdict
-            && self.policy.as_ref().is_none_or(named)
+            && self.explained(&outcome.policies, &outcome.reasons, obligation)
+            && self.hint.as_ref().is_none_or(hinted)
+    }
+
+    /// Whether policy, reason and obligation are those expected.
+    fn explained(
+        &self,
+        policies: &BTreeSet<String>,
+        reasons: &BTreeSet<String>,
+        obligation: Option<&String>,
+    ) -> bool {
+        let named = |(id, _): &(String, _)| policies.contains(id);
+        self.policy.as_ref().is_none_or(named)
             && self
                 .because
                 .as_ref()
-                .is_none_or(|why| outcome.reasons.contains(why))
-            && obligation
-            && self
-                .hint
-                .as_ref()
-                .is_none_or(|hint| outcome.hints.contains(hint))
+                .is_none_or(|why| reasons.contains(why))
+            && (self.obligation.is_none() || self.obligation.as_ref() == obligation)
     }
 
     fn words(&self) -> String {
