@@ -23,6 +23,7 @@ mod outgoing;
 pub mod policy_changes;
 pub mod policy_files;
 pub mod policy_record;
+pub mod prove;
 pub mod seal;
 pub mod signer;
 // use cases

@@ -22,7 +22,7 @@ mod request;
 mod requirement;
 mod spelling;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +38,7 @@ pub use self::decide::{Decision, Denial, Reason, ask, decide};
 pub use self::error::{PolicyError, Problem};
 pub use self::hint::{Change, Hint, hints};
 pub use self::invariant::{ALWAYS_SUFFIX, Claim, Invariant, Invariants, NEVER_SUFFIX};
+pub(crate) use self::invariant::permitting;
 pub use self::load::PolicyInfo;
 pub use self::missing::{Missing, approvals_missing};
 pub use self::period::{duration, words};

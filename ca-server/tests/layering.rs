@@ -29,6 +29,7 @@ const LAYERS: &[&[&str]] = &[
         "policy_changes",
         "policy_files",
         "policy_record",
+        "prove",
         "seal",
         "signer",
     ],

@@ -193,7 +193,7 @@ impl Invariant {
 }
 
 /// The statement as a permit. The effect is nothing that a condition can see.
-fn permitting(policy: &Policy) -> Result<Policy, String> {
+pub(crate) fn permitting(policy: &Policy) -> Result<Policy, String> {
     if policy.effect() == Effect::Permit {
         return Ok(policy.clone());
     }

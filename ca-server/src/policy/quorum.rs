@@ -44,6 +44,25 @@ impl Requirement {
     }
 }
 
+impl Requirement {
+    /// Whether everybody who meets this one meets `other`, too. Exact: people who meet an
+    /// alternative fill its seats, more people and more groups never open a seat again, so the
+    /// people of each alternative alone, each in the one group of their seat, tell.
+    pub(crate) fn implies(&self, other: &Self) -> bool {
+        self.alternatives.iter().all(|alternative| {
+            let seats = alternative.seats.iter();
+            let groups: Vec<BTreeSet<&str>> = seats
+                .flat_map(|seats| std::iter::repeat_n(seats.group.as_deref(), seats.count))
+                .map(|group| group.into_iter().collect())
+                .collect();
+            let subjects = (0..groups.len()).map(|at| Subject::new("seat", &at.to_string()));
+            let subjects: Vec<Subject> = subjects.flatten().collect();
+            let people: People<'_> = subjects.iter().zip(groups).collect();
+            other.open(&people).is_empty()
+        })
+    }
+}
+
 /// How many people `seats` are for.
 pub(super) fn count(seats: &[Seats]) -> usize {
     seats.iter().map(|seats| seats.count).sum()

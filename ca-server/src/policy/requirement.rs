@@ -85,6 +85,14 @@ impl Requirement {
     pub const fn line(&self) -> usize {
         self.line
     }
+
+    /// The people of each alternative: so many of a group, or of any.
+    pub(crate) fn seats(&self) -> impl Iterator<Item = Vec<(usize, Option<&str>)>> {
+        self.alternatives.iter().map(|one| {
+            let seats = one.seats.iter();
+            seats.map(|s| (s.count, s.group.as_deref())).collect()
+        })
+    }
 }
 
 impl Requirements {
@@ -145,6 +153,22 @@ impl Requirements {
         self.table
             .iter()
             .map(|(name, requirement)| (name.as_str(), requirement))
+    }
+
+    /// These, and those of `other` that are not the same under the same name: under which name each
+    /// of those stands beside these. No table and no policy can spell such a name.
+    pub(crate) fn beside(&self, other: &Self) -> (Self, BTreeMap<String, String>) {
+        let mut both = self.clone();
+        let mut renamed = BTreeMap::new();
+        for (name, requirement) in &other.table {
+            let same = |own: &Requirement| own.alternatives == requirement.alternatives;
+            if self.table.get(name).is_none_or(|own| !same(own)) {
+                let beside = format!("{name} of the other");
+                renamed.insert(name.clone(), beside.clone());
+                both.table.insert(beside, requirement.clone());
+            }
+        }
+        (both, renamed)
     }
 
     /// The groups that the requirements called `names` have seats for.

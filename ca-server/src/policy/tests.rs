@@ -1,6 +1,6 @@
 //! Claims about loading and deciding. The examples are the ground; small texts stand on their schema.
 
-pub(super) mod properties;
+pub(crate) mod properties;
 mod requirements;
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ fn schema() -> Source {
     Source::new(name, text)
 }
 
-pub(super) fn examples() -> PolicySet {
+pub(crate) fn examples() -> PolicySet {
     let sources: Vec<Source> = EXAMPLES
         .iter()
         .filter(|(name, _)| is_policy_file(name))
@@ -28,22 +28,22 @@ pub(super) fn examples() -> PolicySet {
     PolicySet::parse(&schema(), &sources, table.as_ref(), None).unwrap()
 }
 
-pub(super) fn set(text: &str) -> Result<PolicySet, PolicyError> {
+pub(crate) fn set(text: &str) -> Result<PolicySet, PolicyError> {
     PolicySet::parse(&schema(), &[Source::new("a.cedar", text)], None, None)
 }
 
 /// The policies in `text` with the requirements in `table`, without its heading.
-pub(super) fn set_with(table: &str, text: &str) -> Result<PolicySet, PolicyError> {
+pub(crate) fn set_with(table: &str, text: &str) -> Result<PolicySet, PolicyError> {
     let table = Source::new(REQUIREMENTS_NAME, &format!("[requirements]\n{table}"));
     let sources = [Source::new("a.cedar", text)];
     PolicySet::parse(&schema(), &sources, Some(&table), None)
 }
 
-pub(super) fn subject(name: &str) -> Subject {
+pub(crate) fn subject(name: &str) -> Subject {
     Subject::new("https://issuer.example", name).unwrap()
 }
 
-pub(super) fn groups(names: &[&str]) -> BTreeSet<String> {
+pub(crate) fn groups(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
@@ -52,7 +52,7 @@ fn principals(names: &[&str]) -> Vec<Principal> {
 }
 
 /// Alice of engineering asks for one hour, with everything in order and no approval.
-pub(super) fn login(environment: &str, accounts: &[&str]) -> Question {
+pub(crate) fn login(environment: &str, accounts: &[&str]) -> Question {
     Question {
         who: Person {
             name: "alice".parse().unwrap(),

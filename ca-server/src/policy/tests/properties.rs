@@ -55,7 +55,7 @@ fn policy() -> impl Strategy<Value = String> {
     })
 }
 
-pub(in crate::policy) fn policies() -> impl Strategy<Value = PolicySet> {
+pub(crate) fn policies() -> impl Strategy<Value = PolicySet> {
     prop::collection::vec(policy(), 1..7).prop_map(|texts| {
         let mut all = String::new();
         for (at, text) in texts.iter().enumerate() {
@@ -70,7 +70,7 @@ const TABLE: &str = "lead = [[\"1 of leads\"]]\n\
     two-keys = [[\"1 of leads\", \"1 of security\"], [\"2 of security\"]]\n\
     many = [[\"4 approvals\"]]\n";
 
-pub(in crate::policy) fn question() -> impl Strategy<Value = Question> {
+pub(crate) fn question() -> impl Strategy<Value = Question> {
     let environment = prop_oneof![Just("prod"), Just("staging"), Just("lab")];
     let accounts = prop_oneof![
         Just(vec!["deploy"]),
