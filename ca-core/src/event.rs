@@ -11,7 +11,7 @@ pub use access::{
     Frozen, RequestApproved, RequestDenied, RequestExpired, RequestOpened, RequestWithdrawn,
     ReviewClosed,
 };
-pub use decided::{Approved, Asked, Judged};
+pub use decided::{Asked, Judged};
 pub use emergency::BreakGlassImported;
 pub use facts::{
     Attempt, AuditRead, CaKeyAdded, CertificateIssued, CertificatesRevoked, LogCreated, Person,

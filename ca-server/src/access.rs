@@ -8,7 +8,7 @@ use std::time::Duration;
 use ca_core::certificate::options::Options;
 use ca_core::certificate::principals::Principals;
 use ca_core::digest::Digest;
-use ca_core::event::{Approved, Asked, Judged, Person};
+use ca_core::event::{Asked, Judged, Person};
 use ca_core::name::UserName;
 use ca_core::time::Timestamp;
 
@@ -154,13 +154,8 @@ fn granted(
     basis: Basis,
 ) -> Result<Grant, Box<Denied>> {
     let mut asked = asked(actor, &wish, rules, question.facts.on_call);
-    match &basis {
-        Basis::Routine => {}
-        Basis::Request { approvers, .. } => {
-            let given = approvers.iter().zip(&question.facts.approvals);
-            asked.approvals = Some(given.map(approved).collect());
-        }
-        Basis::BreakGlass => asked.unreviewed = Some(question.facts.unreviewed),
+    if basis == Basis::BreakGlass {
+        asked.unreviewed = Some(question.facts.unreviewed);
     }
     if actor.is_break_glass() && basis != Basis::BreakGlass {
         let denial = Denial::because(BREAK_GLASS_ONLY);
@@ -189,13 +184,6 @@ fn granted(
             asked,
             wish,
         })),
-    }
-}
-
-fn approved((by, approval): (&Person, &policy::Approval)) -> Approved {
-    Approved {
-        by: by.clone(),
-        groups: approval.groups.clone(),
     }
 }
 
@@ -268,7 +256,6 @@ fn asked(actor: &Actor, wish: &Wish, rules: &EnvironmentRules, on_call: bool) ->
         reason: wish.reason.clone(),
         ticket: wish.ticket.clone(),
         unreviewed: None,
-        approvals: Some(Vec::new()),
         source: wish.source,
     }
 }

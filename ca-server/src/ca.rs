@@ -206,6 +206,7 @@ fn refused(
     source: IpAddr,
 ) -> Refused {
     Refused {
+        approvers: None,
         request: None,
         not_before: None,
         judged: None,

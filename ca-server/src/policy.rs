@@ -37,8 +37,8 @@ pub use self::case::{Case, Cases, Coverage, Nearest, Outcome, case_text, run_all
 pub use self::decide::{Decision, Denial, Reason, ask, decide};
 pub use self::error::{PolicyError, Problem};
 pub use self::hint::{Change, Hint, hints};
-pub use self::invariant::{ALWAYS_SUFFIX, Claim, Invariant, Invariants, NEVER_SUFFIX};
 pub(crate) use self::invariant::permitting;
+pub use self::invariant::{ALWAYS_SUFFIX, Claim, Invariant, Invariants, NEVER_SUFFIX};
 pub use self::load::PolicyInfo;
 pub use self::missing::{Missing, approvals_missing};
 pub use self::period::{duration, words};

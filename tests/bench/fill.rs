@@ -145,7 +145,6 @@ impl Template {
             request_digest: Digest::of(&turn.index().to_le_bytes()),
             asked: Asked {
                 unreviewed: None,
-                approvals: None,
                 environment: self.environment.clone(),
                 principals: self.config.default_principals.as_slice().to_vec(),
                 duration_seconds: length,

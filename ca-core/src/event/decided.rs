@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Person;
 use crate::api::SecondFactor;
 use crate::digest::Digest;
 use crate::name::{Environment, Principal, Subject};
@@ -39,21 +38,8 @@ pub struct Asked {
     /// in older records, and where policy is told that there are none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unreviewed: Option<u64>,
-    /// The approvals that counted. Absent in older records, so that none given is told from not
-    /// recorded.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub approvals: Option<Vec<Approved>>,
     /// Client address.
     pub source: IpAddr,
-}
-
-/// An approval that counted, as policy saw it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approved {
-    /// Who approved.
-    pub by: Person,
-    /// Their groups at that time.
-    pub groups: BTreeSet<String>,
 }
 
 /// How policy judged what is no request for a certificate: on which facts, by which policies.

@@ -333,6 +333,10 @@ pub struct Refused {
     /// The access request that was to be activated or decided, by the number of its record.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub request: Option<u64>,
+    /// Whose approvals counted when it was to be activated; empty where nobody's did. Absent in
+    /// older records.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub approvers: Option<Vec<Person>>,
     /// When the window was to begin, which is when policy was asked about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub not_before: Option<Timestamp>,

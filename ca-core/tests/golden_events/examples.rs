@@ -10,7 +10,7 @@ use ca_core::event::{
 use ca_core::name::Subject;
 use ca_core::time::Timestamp;
 
-use crate::{access_examples, emergency_examples, host_examples};
+use crate::{access_examples, decided_examples, emergency_examples, host_examples};
 
 /// Stands for the bytes of a certificate to be signed.
 pub(crate) const PRECERTIFICATE: &[u8] = b"to be signed";
@@ -45,7 +45,6 @@ pub(crate) fn source() -> std::net::IpAddr {
 pub(crate) fn asked(reason: Option<&str>, ticket: Option<&str>) -> Asked {
     Asked {
         unreviewed: None,
-        approvals: None,
         environment: "prod".parse().unwrap(),
         principals: vec!["deploy".parse().unwrap(), "app".parse().unwrap()],
         duration_seconds: 3600,
@@ -138,6 +137,7 @@ pub(crate) fn revocation(
 fn refused(asked: Option<Asked>) -> Event {
     let known = asked.is_some();
     Event::Refused(Box::new(Refused {
+        approvers: None,
         request: None,
         not_before: None,
         judged: None,
@@ -270,6 +270,7 @@ pub(crate) fn examples() -> Vec<(&'static str, Event)> {
     all.extend(host_examples::all());
     all.extend(emergency_examples::all());
     all.extend(of_policies());
+    all.extend(decided_examples::all(&all));
     all
 }
 

@@ -10,6 +10,8 @@ mod access_examples;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod decided_examples;
+#[cfg(test)]
 mod emergency_examples;
 #[cfg(test)]
 mod examples;

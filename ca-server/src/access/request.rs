@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use ca_core::digest::Digest;
-use ca_core::event::{Asked, Person, RequestOpened};
+use ca_core::event::{Asked, Judged, Person, RequestOpened};
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
 use serde_json::json;
@@ -54,7 +54,7 @@ pub enum NotDecided {
     /// It is over.
     #[error("the request {0}")]
     Closed(String),
-    /// Policy said no, or nobody may.
+    /// Nobody may, whatever policy says.
     #[error("denied")]
     Denied(Denial),
     /// A window that cannot be.
@@ -63,6 +63,14 @@ pub enum NotDecided {
     /// The environment or the person is frozen.
     #[error("frozen: {0}")]
     Frozen(String),
+    /// Policy does not let this person decide.
+    #[error("denied")]
+    NotAllowed {
+        /// Why not.
+        denial: Denial,
+        /// For the record.
+        judged: Box<Judged>,
+    },
     /// Policy said no to the requester's own certificate.
     #[error("denied")]
     NotGranted(Box<Denied>),

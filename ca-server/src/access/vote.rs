@@ -26,7 +26,7 @@ const DURATION_SECONDS_MIN: u64 = 60;
 ///
 /// # Errors
 ///
-/// [`NotDecided::Denied`], always for one's own request.
+/// [`NotDecided::NotAllowed`]; [`NotDecided::Denied`], always for one's own request.
 pub fn may_decide(
     actor: &Actor,
     request: &AccessRequest,
@@ -48,7 +48,12 @@ pub fn may_decide(
     let asking = approving(request, who(actor), facts);
     match policy::ask(book.policies, &asking) {
         Decision::Permit { policies } => Ok(judged((actor, &asking), (policies, book.policies))),
-        Decision::Deny(denial) => Err(NotDecided::Denied(denial)),
+        Decision::Deny(denial) => {
+            let against = denial.reasons.iter().filter_map(|why| why.policy.clone());
+            let judged = judged((actor, &asking), (against.collect(), book.policies));
+            let judged = Box::new(judged);
+            Err(NotDecided::NotAllowed { denial, judged })
+        }
     }
 }
 

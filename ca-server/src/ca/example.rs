@@ -48,6 +48,11 @@ pub(crate) struct Example {
 
 impl Example {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies")).await
+    }
+
+    /// One that decides by the policies of another folder.
+    pub(crate) async fn start_with(policies: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let issuer = serve_provider().await;
         let clock = Clock::manual(start_time());
@@ -62,7 +67,6 @@ impl Example {
         let opened =
             Ledger::create(Arc::clone(&store), log_key, clock.clone(), high_water).unwrap();
         let seal_key = SealKey::create(&folder.path().join("seal-key"), [7; 32]).unwrap();
-        let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
         let environments = ["prod", "staging"].map(|name| environment(folder.path(), name));
         let ca = Arc::new(Ca {
             ledger: opened.ledger,
@@ -70,7 +74,7 @@ impl Example {
             seal_key,
             providers: Providers::new(vec![IssuerConfig::new(&issuer, CLIENT)]).unwrap(),
             policies: PolicyFiles::open(
-                &policies,
+                policies,
                 ["prod", "staging"].map(|name| name.parse().unwrap()).into(),
             )
             .unwrap(),

@@ -272,7 +272,7 @@ impl Ca {
                     why: None,
                     record: None,
                 },
-                other => some(refuse(&actor, caller, failure(other))),
+                other => some(refuse_deciding(&actor, caller, request, other)),
             })
         });
         match decided.await {
@@ -341,13 +341,35 @@ fn refuse(actor: &Actor, caller: Caller, (code, why): (&str, Failure)) -> Refusa
     }
 }
 
+/// The same with what policy said, if it was asked.
+fn refuse_deciding(
+    actor: &Actor,
+    caller: Caller,
+    request: &AccessRequest,
+    why: NotDecided,
+) -> Refusal<Failure> {
+    let judged = match &why {
+        NotDecided::NotAllowed { judged, .. } => Some(judged.clone()),
+        _ => None,
+    };
+    let mut refusal = refuse(actor, caller, failure(why));
+    if let (Some(record), Some(judged)) = (&mut refusal.record, judged) {
+        record.request = Some(request.number);
+        record.policy_digest = Some(judged.policy_digest);
+        record.judged = Some(judged);
+    }
+    refusal
+}
+
 /// What the caller is told, with the code of the record.
 pub(super) fn failure(why: NotDecided) -> (&'static str, Failure) {
     match why {
         NotDecided::Already => ("approved-already", Failure::RequestClosed(why.to_string())),
         NotDecided::Changed(what) => ("request-changed", Failure::RequestChanged(what.to_owned())),
         NotDecided::Closed(_) => ("request-closed", Failure::RequestClosed(why.to_string())),
-        NotDecided::Denied(denial) => ("denied", denied(&denial)),
+        NotDecided::Denied(denial) | NotDecided::NotAllowed { denial, .. } => {
+            ("denied", denied(&denial))
+        }
         NotDecided::NotGranted(not) => ("denied", denied(&not.denial)),
         NotDecided::Duration(detail) => (
             "invalid-request",

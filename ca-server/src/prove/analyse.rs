@@ -77,9 +77,8 @@ pub fn analyse(policies: &PolicySet, prover: &Prover) -> Result<Vec<Finding>, Pr
     let findings = crew::each(prover.workers, &all, &|policy, runtime| {
         let begun = Instant::now();
         let id = policy.id().to_string();
-        let found = examined(policy, &stages).and_then(|one| {
-            prover.session(runtime, async |session| one.flaw(session).await)
-        });
+        let found = examined(policy, &stages)
+            .and_then(|one| prover.session(runtime, async |session| one.flaw(session).await));
         let (flaw, open) = match found {
             Err(Failure::Stopped) => return Err(ProveError::Stopped),
             Err(failure) => (None, Some(failure.to_string())),
@@ -116,7 +115,9 @@ fn examined<'a, 'b>(
     Ok(Examined {
         policy,
         matching: permitting(policy).map_err(Failure::Beyond)?,
-        stages: scenes.map(|scene| stages.get(scene)).collect::<Result<_, _>>()?,
+        stages: scenes
+            .map(|scene| stages.get(scene))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -171,7 +172,11 @@ impl<'a> Examined<'a, '_> {
         for stage in &self.stages {
             let with = stage.supposing(stage.policies.iter().copied(), &[])?;
             let without = self.without(stage)?;
-            if session.refute(Claim::Implies(&with, &without)).await?.is_some() {
+            if session
+                .refute(Claim::Implies(&with, &without))
+                .await?
+                .is_some()
+            {
                 return Ok(None);
             }
         }
@@ -185,12 +190,22 @@ impl<'a> Examined<'a, '_> {
             if !self.sure(stage)? {
                 return Ok(None);
             }
-            let others = stage.policies.iter().filter(|one| one.id() != self.policy.id());
+            let others = stage
+                .policies
+                .iter()
+                .filter(|one| one.id() != self.policy.id());
             let without = stage.supposing(others.copied(), &[])?;
-            if session.refute(Claim::Implies(&without, &stage.compiled)).await?.is_some() {
+            if session
+                .refute(Claim::Implies(&without, &stage.compiled))
+                .await?
+                .is_some()
+            {
                 return Ok(None);
             }
-            let permits = stage.policies.iter().filter(|one| one.effect() == Effect::Permit);
+            let permits = stage
+                .policies
+                .iter()
+                .filter(|one| one.effect() == Effect::Permit);
             let permits = stage.compile(permits.copied())?;
             let matching = stage.supposing([&self.matching], &[])?;
             let permitted = session.refute(Claim::Disjoint(&matching, &permits)).await?;
@@ -234,11 +249,15 @@ impl<'a> Examined<'a, '_> {
         let first = self.stages.first().into_iter();
         let all = first.flat_map(|stage| stage.policies.iter().copied());
         let id = self.policy.id();
-        all.filter(move |one| one.effect() == effect && one.id() != id).take(OTHERS_MAX)
+        all.filter(move |one| one.effect() == effect && one.id() != id)
+            .take(OTHERS_MAX)
     }
 
     fn without(&self, stage: &Stage<'_>) -> Result<CompiledPolicySet, Failure> {
-        let others = stage.policies.iter().filter(|one| one.id() != self.policy.id());
+        let others = stage
+            .policies
+            .iter()
+            .filter(|one| one.id() != self.policy.id());
         stage.compile(others.copied())
     }
 }

@@ -15,11 +15,7 @@ use super::scene::{Kind, Scene};
 use crate::policy::Requirements;
 
 /// Cedar conditions that hold of every question asked in `scene`, about what is `named`.
-pub(super) fn assumptions(
-    scene: Scene,
-    named: &Named,
-    requirements: &Requirements,
-) -> Vec<String> {
+pub(super) fn assumptions(scene: Scene, named: &Named, requirements: &Requirements) -> Vec<String> {
     let mut all = Vec::new();
     numbers(&mut all);
     second_factor(&mut all);
@@ -49,7 +45,9 @@ fn numbers(all: &mut Vec<String>) {
 fn second_factor(all: &mut Vec<String>) {
     let age_max = u32::MAX;
     all.push("[\"totp\", \"recovery\", \"none\"].contains(context.mfa_kind)".to_owned());
-    all.push(format!("context.mfa_age >= 0 && context.mfa_age <= {age_max}"));
+    all.push(format!(
+        "context.mfa_age >= 0 && context.mfa_age <= {age_max}"
+    ));
     all.push(format!(
         "context.mfa_kind != \"none\" || context.mfa_age == {age_max}"
     ));
@@ -138,7 +136,9 @@ fn is_exact(seats: &[(usize, Option<&str>)]) -> bool {
 /// The id of a person is `issuer#sub` (`Subject`), neither of them empty.
 fn who(named: &Named, all: &mut Vec<String>) {
     for id in &named.users {
-        let splits = id.match_indices('#').filter_map(|(at, _)| id.split_at_checked(at));
+        let splits = id
+            .match_indices('#')
+            .filter_map(|(at, _)| id.split_at_checked(at));
         let splits = splits.filter(|(issuer, sub)| !issuer.is_empty() && sub.len() > 1);
         let issuers: Vec<String> = splits.map(|(issuer, _)| quoted(issuer)).collect();
         let user = format!("User::{}", quoted(id));
@@ -196,7 +196,9 @@ fn environments_named(named: &Named, all: &mut Vec<String>, relation: &str) -> V
         all.push(format!("!(resource {relation} {environment})"));
     }
     let known = known.into_iter();
-    known.map(|name| format!("Environment::{}", quoted(name))).collect()
+    known
+        .map(|name| format!("Environment::{}", quoted(name)))
+        .collect()
 }
 
 /// A text as Cedar writes it. Rust's escapes are among Cedar's.

@@ -71,7 +71,11 @@ impl<'a> Model<'a> {
         let since = "context.now.durationSince(datetime(\"1970-01-01\"))";
         let at = |day: u64| format!("duration(\"{day}d\")");
         let end = monday.saturating_add(7);
-        wanted.push(format!("{since} >= {} && {since} < {}", at(monday), at(end)));
+        wanted.push(format!(
+            "{since} >= {} && {since} < {}",
+            at(monday),
+            at(end)
+        ));
         if named.facts.contains("weekday") {
             for (weekday, day) in (1..=7_u64).zip(monday..) {
                 let within = format!("{since} >= {} && {since} < {}", at(day), at(day + 1));
@@ -84,11 +88,21 @@ impl<'a> Model<'a> {
     /// A condition that this model does not meet, in Cedar's words.
     pub(super) fn other(&self) -> String {
         let mut same: Vec<String> = Vec::new();
-        for name in ["duration", "mfa_age", "approvals", "hour", "weekday", "unreviewed"] {
+        for name in [
+            "duration",
+            "mfa_age",
+            "approvals",
+            "hour",
+            "weekday",
+            "unreviewed",
+        ] {
             same.extend(self.long(name).map(|n| format!("context.{name} == {n}")));
         }
         for name in ["on_call", "token_bound"] {
-            same.extend(self.flag(name).map(|yes| format!("context.{name} == {yes}")));
+            same.extend(
+                self.flag(name)
+                    .map(|yes| format!("context.{name} == {yes}")),
+            );
         }
         if let Some(kind) = self.text("mfa_kind") {
             same.push(format!("context.mfa_kind == {}", quoted(&kind)));
@@ -98,7 +112,11 @@ impl<'a> Model<'a> {
             same.extend(self.holds(&condition));
             same.extend(self.holds(&format!("principal in Group::{}", quoted(group))));
         }
-        for condition in ["context has reason", "context has ticket", "context has holder"] {
+        for condition in [
+            "context has reason",
+            "context has ticket",
+            "context has holder",
+        ] {
             same.extend(self.holds(condition));
         }
         if self.named.facts.contains("source")
@@ -184,10 +202,14 @@ impl<'a> Model<'a> {
     fn question(&self) -> Option<Question> {
         let age = Duration::from_secs(self.unsigned("mfa_age")?);
         let subject = self.subject()?;
-        let name = self.written("principal.name").and_then(|name| name.parse().ok());
+        let name = self
+            .written("principal.name")
+            .and_then(|name| name.parse().ok());
         Some(Question {
             who: Person {
-                name: name.or_else(|| subject.sub().parse().ok()).or_else(|| "alice".parse().ok())?,
+                name: name
+                    .or_else(|| subject.sub().parse().ok())
+                    .or_else(|| "alice".parse().ok())?,
                 groups: self.groups(),
                 subject,
             },
@@ -236,7 +258,10 @@ impl<'a> Model<'a> {
     }
 
     /// The holder: the same person, one whom policies name, or somebody else.
-    #[expect(clippy::option_option, reason = "no holder is not the same as none that can be")]
+    #[expect(
+        clippy::option_option,
+        reason = "no holder is not the same as none that can be"
+    )]
     fn holder(&self) -> Option<Option<Subject>> {
         let Some(EvalResult::EntityUid(uid)) = self.fact("holder") else {
             return Some(None);
@@ -255,7 +280,10 @@ impl<'a> Model<'a> {
     fn groups(&self) -> BTreeSet<String> {
         let uid = self.request().principal();
         let all = uid.and_then(|uid| self.env.entities.ancestors(uid));
-        let ids = all.into_iter().flatten().map(|group| group.id().unescaped());
+        let ids = all
+            .into_iter()
+            .flatten()
+            .map(|group| group.id().unescaped());
         let known = ids.filter(|id| self.named.groups.contains(*id));
         known.map(str::to_owned).collect()
     }
@@ -266,7 +294,10 @@ impl<'a> Model<'a> {
         match self.scene.kind() {
             Kind::Authority => Some(On::Authority),
             Kind::Environment => {
-                let name = id.parse().ok().filter(|_| self.named.environments.contains(id));
+                let name = id
+                    .parse()
+                    .ok()
+                    .filter(|_| self.named.environments.contains(id));
                 name.or_else(|| self.elsewhere()).map(On::Environment)
             }
             Kind::Account => {
@@ -275,7 +306,9 @@ impl<'a> Model<'a> {
                 let environment = within
                     .find(|id| self.named.environments.contains(*id))
                     .and_then(|id| id.parse().ok());
-                let name = self.written("resource.name").and_then(|name| name.parse().ok());
+                let name = self
+                    .written("resource.name")
+                    .and_then(|name| name.parse().ok());
                 Some(On::Accounts {
                     environment: environment.or_else(|| self.elsewhere())?,
                     principals: vec![name.or_else(|| self.somebody())?],
@@ -321,7 +354,9 @@ impl<'a> Model<'a> {
         // 1970-01-01 was a Thursday, so this Monday is divisible by seven after three days more.
         let monday = day.checked_sub((day + 3) % 7)?;
         let days = monday.checked_add(weekday.checked_sub(1)?)?;
-        let seconds = days.checked_mul(86_400)?.checked_add(hour.checked_mul(3600)?)?;
+        let seconds = days
+            .checked_mul(86_400)?
+            .checked_add(hour.checked_mul(3600)?)?;
         Some(Timestamp::from_unix_seconds(seconds))
     }
 
@@ -346,7 +381,9 @@ impl<'a> Model<'a> {
         // Everybody in every group; one in every group and the others in none; in turn.
         proposals.push(vec![groups.clone(); count]);
         let mut one = vec![BTreeSet::new(); count];
-        one.iter_mut().take(1).for_each(|first| first.clone_from(&groups));
+        one.iter_mut()
+            .take(1)
+            .for_each(|first| first.clone_from(&groups));
         proposals.push(one);
         let mut turns: Vec<BTreeSet<String>> = vec![BTreeSet::new(); count];
         for (at, group) in groups.iter().enumerate() {
@@ -358,7 +395,9 @@ impl<'a> Model<'a> {
         let issuer = self.subject();
         let issuer = issuer.as_ref().map_or(USUAL_ISSUER, Subject::issuer);
         let people = proposals.into_iter();
-        people.map(|people| approvals(issuer, people, count)).collect()
+        people
+            .map(|people| approvals(issuer, people, count))
+            .collect()
     }
 }
 
@@ -368,11 +407,17 @@ fn approvals(issuer: &str, mut people: Vec<BTreeSet<String>>, count: usize) -> V
         people.resize(count, BTreeSet::new());
     }
     let approval = |(at, groups): (usize, BTreeSet<String>)| {
-        let sub = APPROVERS.get(at).map_or_else(|| format!("approver{at}"), |&name| name.to_owned());
+        let sub = APPROVERS
+            .get(at)
+            .map_or_else(|| format!("approver{at}"), |&name| name.to_owned());
         let subject = Subject::new(issuer, &sub).ok()?;
         Some(Approval { subject, groups })
     };
-    people.into_iter().enumerate().filter_map(approval).collect()
+    people
+        .into_iter()
+        .enumerate()
+        .filter_map(approval)
+        .collect()
 }
 
 /// Names of the first who approve; never that of whoever asks.

@@ -79,7 +79,6 @@ impl Proof {
     }
 }
 
-
 /// Stages of a subject, each made when it is first needed.
 pub(super) struct Stages<'a> {
     subject: &'a Subject<'a>,
@@ -108,7 +107,9 @@ impl<'a> Stages<'a> {
 #[derive(Debug)]
 enum Part {
     /// It holds; whether there is anything that it speaks about.
-    Holds { matches: bool },
+    Holds {
+        matches: bool,
+    },
     Violated(Box<Counterexample>),
     Open(String),
 }
@@ -146,7 +147,12 @@ pub fn prove_all(
         };
         Ok((part, begun.elapsed()))
     })?;
-    let mut parts = jobs.iter().zip(parts).collect::<Vec<_>>().into_iter().peekable();
+    let mut parts = jobs
+        .iter()
+        .zip(parts)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .peekable();
     let mut proofs = Vec::new();
     for invariant in invariants.iter() {
         let mut took = Duration::ZERO;
@@ -239,12 +245,17 @@ async fn part(
         Found::Nothing => {
             let premise = stage.supposing([matching], &[])?;
             let witness = session.refute(Asked::Denies(&premise)).await?;
-            Part::Holds { matches: witness.is_some() }
+            Part::Holds {
+                matches: witness.is_some(),
+            }
         }
     })
 }
 
 /// As a whole number.
-pub(super) fn milliseconds<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn milliseconds<S: Serializer>(
+    took: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))
 }

@@ -56,7 +56,11 @@ fn with(question: &Question, change: impl FnOnce(&mut Question)) -> Question {
 
 fn groups(question: &Question) -> Vec<Question> {
     let groups = question.who.groups.iter();
-    let without = groups.map(|name| with(question, |q| { q.who.groups.remove(name); }));
+    let without = groups.map(|name| {
+        with(question, |q| {
+            q.who.groups.remove(name);
+        })
+    });
     without.collect()
 }
 
@@ -89,7 +93,9 @@ fn words(question: &Question) -> Vec<Question> {
     }
     let other_than = |words: &Option<String>, plain| words.as_ref().is_some_and(|w| w != plain);
     if other_than(&facts.reason, "outage") {
-        simpler.push(with(question, |q| q.facts.reason = Some("outage".to_owned())));
+        simpler.push(with(question, |q| {
+            q.facts.reason = Some("outage".to_owned())
+        }));
     }
     if other_than(&facts.ticket, "T-1") {
         simpler.push(with(question, |q| q.facts.ticket = Some("T-1".to_owned())));
@@ -154,7 +160,9 @@ fn second_factor(question: &Question) -> Vec<Question> {
         }
     };
     let simpler = simpler.into_iter();
-    simpler.map(|factor| with(question, |q| q.facts.second_factor = factor)).collect()
+    simpler
+        .map(|factor| with(question, |q| q.facts.second_factor = factor))
+        .collect()
 }
 
 /// How long it is to last, and when it is asked.
@@ -164,8 +172,13 @@ fn moments(question: &Question) -> Vec<Question> {
     let up = |unit: u64| seconds.checked_next_multiple_of(unit);
     let usual = USUAL_SECONDS.into_iter();
     let rounded = [up(3600), up(60)].into_iter().flatten();
-    for other in usual.chain(rounded).filter(|other| rank(*other) < rank(seconds)) {
-        simpler.push(with(question, |q| q.facts.duration = Duration::from_secs(other)));
+    for other in usual
+        .chain(rounded)
+        .filter(|other| rank(*other) < rank(seconds))
+    {
+        simpler.push(with(question, |q| {
+            q.facts.duration = Duration::from_secs(other)
+        }));
     }
     let now = question.facts.now.unix_seconds();
     if now != USUAL_NOW.unix_seconds() {
@@ -182,7 +195,9 @@ fn moments(question: &Question) -> Vec<Question> {
 /// Simpler durations come first.
 fn rank(seconds: u64) -> (usize, u64) {
     let usual = USUAL_SECONDS.iter().position(|usual| *usual == seconds);
-    let unit = [3600, 60, 1].into_iter().position(|unit| seconds.is_multiple_of(unit));
+    let unit = [3600, 60, 1]
+        .into_iter()
+        .position(|unit| seconds.is_multiple_of(unit));
     let beyond = USUAL_SECONDS.len().saturating_add(unit.unwrap_or_default());
     (usual.unwrap_or(beyond), seconds)
 }

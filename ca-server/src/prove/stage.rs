@@ -110,8 +110,7 @@ impl<'a> Stage<'a> {
         policies: impl IntoIterator<Item = &'b Policy>,
     ) -> Result<CompiledPolicySet, Failure> {
         let set = CedarSet::from_policies(policies.into_iter().cloned()).map_err(beyond)?;
-        CompiledPolicySet::compile(&set, &self.environment, self.subject.schema)
-            .map_err(uncompiled)
+        CompiledPolicySet::compile(&set, &self.environment, self.subject.schema).map_err(uncompiled)
     }
 
     /// `policies` where the assumptions and `conditions` hold: an assumption that cannot be
@@ -147,8 +146,7 @@ impl<'a> Stage<'a> {
         let all = all.join(" && ");
         let text = format!("permit (principal, action, resource) when {{ {all} }};");
         let policy = Policy::parse(None, text).map_err(beyond)?;
-        CompiledPolicy::compile(&policy, &self.environment, self.subject.schema)
-            .map_err(uncompiled)
+        CompiledPolicy::compile(&policy, &self.environment, self.subject.schema).map_err(uncompiled)
     }
 
     /// The policies that forbid.

@@ -115,12 +115,19 @@ impl Pair<'_> {
             return Ok(found);
         }
         // A forbid of the other set that fails is one that holds.
-        let forbids = self.others.iter().filter(|one| one.effect() == Effect::Forbid);
+        let forbids = self
+            .others
+            .iter()
+            .filter(|one| one.effect() == Effect::Forbid);
         for forbid in forbids {
             if stage.plainly_evaluates(forbid)? {
                 continue;
             }
-            for permit in stage.policies.iter().filter(|one| one.effect() == Effect::Permit) {
+            for permit in stage
+                .policies
+                .iter()
+                .filter(|one| one.effect() == Effect::Permit)
+            {
                 let evaluates = |conditions: &[String]| {
                     let failing = stage.failing(permit, forbid, conditions)?;
                     Ok(Prepared::Evaluates(failing))
@@ -151,12 +158,17 @@ fn rename(policy: &Policy, renamed: &BTreeMap<String, String>) -> Result<Policy,
 
 fn rename_below(json: &mut Value, renamed: &BTreeMap<String, String>) {
     match json {
-        Value::Array(items) => items.iter_mut().for_each(|item| rename_below(item, renamed)),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| rename_below(item, renamed)),
         Value::Object(fields) => {
             for value in fields.values_mut() {
                 let of = value.pointer("/left/./attr").and_then(Value::as_str);
                 if of == Some("met") {
-                    value.get_mut("right").into_iter().for_each(|right| literals(right, renamed));
+                    value
+                        .get_mut("right")
+                        .into_iter()
+                        .for_each(|right| literals(right, renamed));
                 }
                 rename_below(value, renamed);
             }
@@ -173,7 +185,9 @@ fn literals(json: &mut Value, renamed: &BTreeMap<String, String>) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| literals(item, renamed)),
-        Value::Object(fields) => fields.values_mut().for_each(|value| literals(value, renamed)),
+        Value::Object(fields) => fields
+            .values_mut()
+            .for_each(|value| literals(value, renamed)),
         _ => {}
     }
 }

@@ -27,17 +27,28 @@ fn every_example_invariant_is_proved() {
     let policies = examples();
     for proof in prove_all(&policies, &invariants(&policies), &prover()).unwrap() {
         println!("{} {:?}", proof.invariant.id, proof.took);
-        assert!(proof.holds(), "{}: {:#?}", proof.invariant.id, proof.outcome);
+        assert!(
+            proof.holds(),
+            "{}: {:#?}",
+            proof.invariant.id,
+            proof.outcome
+        );
     }
 }
 
 #[test]
 fn scratch() {
-    let all: String = EXAMPLES.iter().filter(|(n, _)| crate::policy::is_policy_file(n)).map(|(_, t)| *t).collect();
+    let all: String = EXAMPLES
+        .iter()
+        .filter(|(n, _)| crate::policy::is_policy_file(n))
+        .map(|(_, t)| *t)
+        .collect();
     let parts: Vec<&str> = all.split("\n\n").collect();
     let limit = prover();
     for (at, part) in parts.iter().enumerate() {
-        if !part.contains("@id(") { continue; }
+        if !part.contains("@id(") {
+            continue;
+        }
         let id = part.split('"').nth(1).unwrap();
         let mut rest = parts.clone();
         rest.remove(at);
@@ -47,8 +58,11 @@ fn scratch() {
         println!("== without {id} {:?}", begun.elapsed());
         for proof in proofs {
             match proof.outcome {
-                Outcome::Violated(c) => println!("  {} violated: {} {:?}\n{:?}", proof.invariant.id, c.verdict, c.policies, c.question),
-                Outcome::Proved => {},
+                Outcome::Violated(c) => println!(
+                    "  {} violated: {} {:?}\n{:?}",
+                    proof.invariant.id, c.verdict, c.policies, c.question
+                ),
+                Outcome::Proved => {}
                 other => println!("  {} {other:?}", proof.invariant.id),
             }
         }

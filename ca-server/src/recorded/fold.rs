@@ -10,10 +10,11 @@ use super::rebuild::Rebuild;
 use crate::state::State;
 
 /// The records so far. Begins before record 0: what began before could prove nothing.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Fold {
     state: State,
-    whole: bool,
+    /// The last record that was erased.
+    gap: Option<u64>,
 }
 
 /// What one record held.
@@ -25,22 +26,13 @@ pub struct Taken {
     pub untold: bool,
 }
 
-impl Default for Fold {
-    fn default() -> Self {
-        Self {
-            state: State::default(),
-            whole: true,
-        }
-    }
-}
-
 /// What one record tells by itself. What only the records before it would prove is lacking, and who
 /// decides about a request is untold.
 #[must_use]
 pub fn alone(index: u64, time: Timestamp, event: &Event) -> Vec<Decision> {
     let rebuild = Rebuild {
         state: &State::default(),
-        whole: false,
+        gap: Some(index),
         record: event.name(),
         time,
     };
@@ -52,17 +44,17 @@ pub fn alone(index: u64, time: Timestamp, event: &Event) -> Vec<Decision> {
 }
 
 impl Fold {
-    /// Takes the next record; none where its content was erased. From then on earlier records
-    /// prove nothing any more, as what was erased may have changed it.
+    /// Takes the next record; none where its content was erased. What that may have changed
+    /// is proven by no earlier record any more.
     pub fn take(&mut self, time: Timestamp, event: Option<&Event>) -> Taken {
         let Some(event) = event else {
-            self.whole = false;
+            self.gap = Some(self.state.size());
             self.state.apply_erased(time);
             return Taken::default();
         };
         let rebuild = Rebuild {
             state: &self.state,
-            whole: self.whole,
+            gap: self.gap,
             record: event.name(),
             time,
         };

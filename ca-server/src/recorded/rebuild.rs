@@ -25,8 +25,8 @@ const OF_APPROVALS: [&str; 3] = ["approvals", "approver_groups", "met"];
 pub(super) struct Rebuild<'a> {
     /// Of the records before it.
     pub(super) state: &'a State,
-    /// Whether none of them was erased.
-    pub(super) whole: bool,
+    /// The last of them that was erased.
+    pub(super) gap: Option<u64>,
     /// Its type.
     pub(super) record: &'static str,
     /// When it was recorded.
@@ -87,12 +87,8 @@ impl Rebuild<'_> {
         };
         let mut lacking = Lacking::new();
         let mut question = of_account((&issued.person, asked), action, self.time);
-        match (&asked.approvals, issued.request) {
-            (None, Some(number)) => match self.votes(number, &issued.approvers) {
-                Some(approvals) => question.facts.approvals = approvals,
-                None => lacking.extend(OF_APPROVALS),
-            },
-            _ => question.facts.approvals = approvals(asked),
+        if let Some(number) = issued.request {
+            self.approvals((number, &issued.approvers), &mut question, &mut lacking);
         }
         if issued.break_glass {
             self.unreviewed((&issued.person, asked), &mut question, &mut lacking);
@@ -142,10 +138,11 @@ impl Rebuild<'_> {
         let later = refused.not_before.filter(|time| self.time < *time);
         let mut lacking = Lacking::new();
         let mut question = of_account((person, asked), action, later.unwrap_or(self.time));
-        question.facts.approvals = approvals(asked);
         if action == Action::BreakGlass {
             self.unreviewed((person, asked), &mut question, &mut lacking);
-        } else if asked.approvals.is_none() && self.may_have_activated(person, asked) {
+        } else if let (Some(number), Some(approvers)) = (refused.request, &refused.approvers) {
+            self.approvals((number, approvers), &mut question, &mut lacking);
+        } else if refused.approvers.is_none() && self.may_have_activated(person, asked) {
             lacking.extend(OF_APPROVALS);
         }
         let answer = Answer {
@@ -160,7 +157,7 @@ impl Rebuild<'_> {
     /// Whether a refusal that does not tell may have been that of an approved request.
     fn may_have_activated(&self, person: &Person, asked: &Asked) -> bool {
         let mut open = self.state.open_requests_of(&person.subject, self.time);
-        !self.whole
+        self.gap.is_some()
             || open.any(|request| {
                 !request.votes.is_empty()
                     && request.asked.environment == asked.environment
@@ -261,18 +258,29 @@ impl Rebuild<'_> {
         self.state.access_request(index)
     }
 
-    /// The votes of exactly these people, as they gave them.
-    fn votes(&self, number: u64, approvers: &[Person]) -> Option<Vec<Approval>> {
-        let request = self.request(number).filter(|_| self.whole)?;
+    /// The approvals of exactly these people, as they gave them. Everything that can change them
+    /// comes after the request.
+    fn approvals(
+        &self,
+        (number, approvers): (u64, &[Person]),
+        question: &mut Question,
+        lacking: &mut Lacking,
+    ) {
+        let request = self.request(number);
+        let request = request.filter(|request| self.gap.is_none_or(|gap| gap < request.index));
         let given = |person: &Person| {
-            let mut votes = request.votes.iter().rev();
+            let mut votes = request?.votes.iter().rev();
             let vote = votes.find(|vote| vote.by.subject == person.subject)?;
             Some(Approval {
                 subject: vote.by.subject.clone(),
                 groups: vote.groups.clone(),
             })
         };
-        approvers.iter().map(given).collect()
+        let approvals: Option<Vec<Approval>> = approvers.iter().map(given).collect();
+        match approvals {
+            Some(approvals) => question.facts.approvals = approvals,
+            None => lacking.extend(OF_APPROVALS),
+        }
     }
 
     fn unreviewed(
@@ -281,7 +289,7 @@ impl Rebuild<'_> {
         question: &mut Question,
         lacking: &mut Lacking,
     ) {
-        let proven = || self.whole.then(|| self.state.unreviewed(person));
+        let proven = || self.gap.is_none().then(|| self.state.unreviewed(person));
         match asked.unreviewed.or_else(proven) {
             Some(count) => question.facts.unreviewed = count,
             None => {
@@ -303,7 +311,9 @@ impl Rebuild<'_> {
                 && self.time.since(session.opened).as_secs() == age.as_secs()
         });
         let bound: BTreeSet<bool> = fitting.map(|(_, session)| session.token_bound).collect();
-        let only = bound.first().filter(|_| self.whole && bound.len() == 1);
+        let only = bound
+            .first()
+            .filter(|_| self.gap.is_none() && bound.len() == 1);
         only.copied()
     }
 }
@@ -365,16 +375,6 @@ fn of_account((person, asked): (&Person, &Asked), action: Action, now: Timestamp
             ..facts(factor, asked.source, now)
         },
     }
-}
-
-fn approvals(asked: &Asked) -> Vec<Approval> {
-    let given = asked.approvals.iter().flatten();
-    given
-        .map(|approved| Approval {
-            subject: approved.by.subject.clone(),
-            groups: approved.groups.clone(),
-        })
-        .collect()
 }
 
 /// Deciding a request is about what it was opened for, not about what its window became.

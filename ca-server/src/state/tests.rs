@@ -56,7 +56,6 @@ fn issued(who: u64, serial: u64, request: &str, until: u64) -> Event {
         request_digest: digest(serial),
         asked: Asked {
             unreviewed: None,
-            approvals: None,
             environment: "prod".parse().unwrap(),
             principals: vec!["deploy".parse().unwrap()],
             duration_seconds: until,
@@ -129,6 +128,7 @@ fn confirmed(who: u64, generation: u32, step: u64) -> Event {
 
 fn wrong_code(who: u64) -> Event {
     Event::Refused(Box::new(Refused {
+        approvers: None,
         request: None,
         not_before: None,
         judged: None,

@@ -95,7 +95,6 @@ fn issue(turn: Turn, seed: u8, bend: impl FnOnce(&mut CertificateIssued)) -> Iss
         request_digest: digest,
         asked: Asked {
             unreviewed: None,
-            approvals: None,
             environment: "prod".parse().unwrap(),
             principals: draft.principals.as_slice().to_vec(),
             duration_seconds: 3600,

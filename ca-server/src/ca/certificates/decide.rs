@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use ca_core::digest::Digest;
-use ca_core::event::{Attempt, Event, Refused};
+use ca_core::event::{Attempt, Event, Person, Refused};
 use ca_core::serial::Serial;
 
 use super::super::requests::failure;
@@ -162,9 +162,14 @@ fn activate(
     request::activate((state, actor), request, wish.clone(), book, turn.now()).map_err(|why| {
         match why {
             NotDecided::NotGranted(denied) => {
+                let counted = &denied.question.facts.approvals;
+                let counted = |by: &Person| counted.iter().any(|one| one.subject == by.subject);
+                let voters = request.votes.iter().map(|vote| &vote.by);
+                let approvers = voters.filter(|by| counted(by)).cloned().collect();
                 let mut refusal = refuse_denied(actor, book.policies, denied, wish.source);
                 if let Some(record) = &mut refusal.record {
                     record.request = Some(request.number);
+                    record.approvers = Some(approvers);
                 }
                 refusal
             }
@@ -302,4 +307,5 @@ fn tell_denied(record: &mut Refused, policies: &PolicySet, denied: &Denied) {
         .filter_map(|reason| reason.policy.clone())
         .collect();
     record.policy_digest = Some(Digest::from_bytes(policies.digest()));
+    record.approvers = Some(Vec::new());
 }

@@ -17,6 +17,7 @@ fn refused(code: &str, source: &str, person: Option<&str>) -> Refused {
         user: name.parse().unwrap(),
     });
     Refused {
+        approvers: None,
         request: None,
         not_before: None,
         judged: None,

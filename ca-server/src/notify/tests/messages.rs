@@ -27,7 +27,6 @@ fn source() -> std::net::IpAddr {
 fn asked() -> Asked {
     Asked {
         unreviewed: None,
-        approvals: None,
         environment: "prod".parse().unwrap(),
         principals: vec!["root".parse().unwrap(), "app".parse().unwrap()],
         duration_seconds: 3600,

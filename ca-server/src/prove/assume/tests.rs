@@ -11,9 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::policy::tests::properties::policies;
 use crate::policy::tests::{groups, login, set_with};
-use crate::policy::{
-    Action, Approval, Facts, On, Person, PolicySet, Question, SecondFactor,
-};
+use crate::policy::{Action, Approval, Facts, On, Person, PolicySet, Question, SecondFactor};
 
 /// Names everything that an assumption can be about, in every way that it can be wrong.
 const NAMES: &str = "forbid (principal, action, resource) when { \
@@ -75,7 +73,14 @@ fn facts() -> impl Strategy<Value = Facts> {
     let now = (0_u64..=253_402_207_200).prop_map(Timestamp::from_unix_seconds);
     let words = (text(), text(), prop::option::of(subject()));
     (numbers, flags, given, source, now, words).prop_map(
-        |((duration, unreviewed, second_factor), (token_bound, on_call), given, source, now, words)| {
+        |(
+            (duration, unreviewed, second_factor),
+            (token_bound, on_call),
+            given,
+            source,
+            now,
+            words,
+        )| {
             let (reason, ticket, holder) = words;
             let approval = |(subject, groups)| Approval { subject, groups };
             Facts {
@@ -190,7 +195,10 @@ fn every_assumption_is_one_that_validation_accepts() {
             );
             let set = text.parse().unwrap();
             let result = validator.validate(&set, cedar_policy::ValidationMode::Strict);
-            let errors: Vec<_> = result.validation_errors().map(ToString::to_string).collect();
+            let errors: Vec<_> = result
+                .validation_errors()
+                .map(ToString::to_string)
+                .collect();
             assert_eq!(errors, Vec::<String>::new(), "{assumption}");
         }
     }

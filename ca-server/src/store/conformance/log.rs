@@ -100,7 +100,6 @@ pub(crate) fn sample(index: u64) -> Record {
             request_digest: digest,
             asked: Asked {
                 unreviewed: None,
-                approvals: None,
                 environment: ["prod", "staging"][usize::from(index.is_multiple_of(4))]
                     .parse()
                     .unwrap(),
