@@ -35,6 +35,7 @@ pub use self::error::{PolicyError, Problem};
 pub use self::hint::{Change, Hint, hints};
 pub use self::load::PolicyInfo;
 pub use self::missing::{Missing, approvals_missing};
+pub(crate) use self::missing::{supposing_approved, supposing_everybody_approved};
 pub use self::question::{Action, Approval, Facts, On, Person, Question, SecondFactor};
 pub use self::requirement::{Requirement, Requirements};
 pub use self::verdict::{Judgement, Verdict, judge};
@@ -178,7 +179,6 @@ impl PolicySet {
     }
 
     /// All policies under their `@id`s, for analysis.
-    #[expect(dead_code, reason = "for proofs")]
     pub(crate) const fn cedar(&self) -> &cedar_policy::PolicySet {
         &self.cedar
     }
