@@ -11,11 +11,13 @@ use crate::ledger::{Ledger, Shown};
 use crate::store::{self, Record, Search, StoreError};
 
 pub use export::{Exported, export, verify_export};
+pub use people::people;
 pub use source::{LogPlace, Source, SourceError};
 pub use verify::{Check, Finding, Progress, Report, verify};
 
 mod certificate;
 mod export;
+mod people;
 mod source;
 #[cfg(test)]
 mod tests;

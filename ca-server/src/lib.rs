@@ -3,9 +3,11 @@
 // decisions: pure functions of (state, input, now)
 pub mod access;
 pub mod authn;
+pub mod directory;
 pub mod environment;
 pub mod issuance;
 pub mod policy;
+pub mod reach;
 pub mod recordable;
 pub mod state;
 // record

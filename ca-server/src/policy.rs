@@ -41,6 +41,7 @@ pub(crate) use self::invariant::permitting;
 pub use self::invariant::{ALWAYS_SUFFIX, Claim, Invariant, Invariants, NEVER_SUFFIX};
 pub use self::load::PolicyInfo;
 pub use self::missing::{Missing, approvals_missing};
+pub(crate) use self::missing::{supposing_approved, supposing_everybody_approved};
 pub use self::period::{duration, words};
 pub use self::question::{Action, Approval, Facts, On, Person, Question, SecondFactor};
 pub use self::requirement::{Requirement, Requirements};

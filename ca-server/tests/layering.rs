@@ -13,9 +13,11 @@ const LAYERS: &[&[&str]] = &[
     &[
         "access",
         "authn",
+        "directory",
         "environment",
         "issuance",
         "policy",
+        "reach",
         "recordable",
         "state",
     ],

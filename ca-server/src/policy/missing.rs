@@ -34,26 +34,73 @@ pub struct Missing {
 /// approvals alone do not help, or when `question` is no login.
 #[must_use]
 pub fn approvals_missing(policies: &PolicySet, question: &Question) -> Option<Missing> {
+    missing(policies, question).map(|(missing, _)| missing)
+}
+
+fn missing(policies: &PolicySet, question: &Question) -> Option<(Missing, Change)> {
     if question.action != Action::Login {
         return None;
     }
     let (change, reasons) = Call::new(policies, question)?.least()?;
-    let (sentence, count) = match change {
+    let (sentence, count) = match &change {
         Change::Approvals { count, groups } => {
             let further = count.saturating_sub(question.approvers().len());
-            (approvals_words(further, &groups), further)
+            (approvals_words(further, groups), further)
         }
         Change::Requirement {
             sentence, people, ..
-        } => (sentence, people.len()),
+        } => (sentence.clone(), people.len()),
         _ => return None,
     };
     let ids = reasons.into_iter().filter_map(|reason| reason.policy);
-    Some(Missing {
+    let missing = Missing {
         sentence,
         count,
         policies: ids.collect(),
-    })
+    };
+    Some((missing, change))
+}
+
+/// `question` as if the approvals had come that are missing, and what those are, with every
+/// alternative: `1 of sre-leads and 1 of security, or 2 of security`.
+pub(crate) fn supposing_approved(
+    policies: &PolicySet,
+    question: &Question,
+) -> Option<(String, Question)> {
+    let (missing, change) = missing(policies, question)?;
+    let requirement = match &change {
+        Change::Requirement { names, .. } => match names.iter().collect::<Vec<_>>().as_slice() {
+            [name] => policies.requirements.get(name),
+            _ => None,
+        },
+        _ => None,
+    };
+    // Only where nothing more is wanted than one of its alternatives.
+    let whole = requirement.filter(|requirement| {
+        let mut all = requirement.alternatives.iter();
+        all.any(|one| words(&one.seats) == missing.sentence)
+    });
+    let sentence = whole.map_or(missing.sentence, ToString::to_string);
+    Some((sentence, change.apply(question)))
+}
+
+/// `question` as if everybody had approved: so many people that no count is short of any, first of
+/// every group that is looked for, then of none where that may matter.
+pub(crate) fn supposing_everybody_approved(
+    policies: &PolicySet,
+    question: &Question,
+) -> Vec<Question> {
+    let Some(call) = Call::new(policies, question) else {
+        return Vec::new();
+    };
+    let mut changes = vec![call.utmost()];
+    if !call.cell.approver_groups.is_empty() {
+        changes.push(call.utmost_from(&BTreeSet::new()));
+    }
+    changes
+        .iter()
+        .map(|change| change.apply(question))
+        .collect()
 }
 
 /// The search for people to call for one question.

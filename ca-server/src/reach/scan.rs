@@ -1,0 +1,160 @@
+//! Which situations are worth a search: a few that answer differently, out of every hour, address and
+//! text.
+
+use std::collections::BTreeSet;
+
+use super::search::{Circumstances, Fact, Search};
+use super::situation::{Situation, Spot, Texts};
+use crate::policy::{Decision, ask};
+
+/// Where odd circumstances are tried: at every fifth hour, which meets every hour of a day.
+const ODD_STEP: usize = 5;
+
+/// What a first look found.
+pub(super) struct Scan {
+    /// One for each way in which the policies answer, as far as seen.
+    pub(super) situations: Vec<Situation>,
+    /// The texts that were looked with.
+    texts: Texts,
+    /// Whether anything is permitted at all, for each spot.
+    permits: Vec<bool>,
+}
+
+/// Whether it is a permit, and who decided.
+type Answer = (bool, BTreeSet<String>);
+/// Answers to a few questions at one spot.
+type Signature = (Vec<Answer>, Vec<bool>);
+
+impl Search<'_> {
+    /// Looks everywhere; none if nothing is permitted anywhere.
+    pub(super) fn scan(&self) -> Option<Scan> {
+        let all = Circumstances::shortest(&self.facts);
+        let odd = self.sets().flat_map(|having| {
+            let glances = self.glances().into_iter();
+            glances.map(move |seconds| Circumstances::new(&having, seconds))
+        });
+        // Nobody writes that a fact must be absent or a time long: a look here and there is enough.
+        let usual = std::iter::once((all, 1));
+        let mut looks = usual.chain(odd.map(|so| (so, ODD_STEP)));
+        looks.find_map(|(so, step)| {
+            let mut texts = self.ground.texts.as_slice();
+            while let [first, rest @ ..] = texts {
+                let spots = self.ground.spots();
+                let mut some = spots.iter().step_by(step);
+                if some.any(|spot| self.permits(&so, &self.ground.at(*spot, first))) {
+                    return self.look(&so, first, rest);
+                }
+                texts = rest;
+            }
+            None
+        })
+    }
+
+    /// Looks everywhere with the same circumstances and texts, and where it finds something, with
+    /// `more` texts, too.
+    fn look(&self, so: &Circumstances, texts: &Texts, more: &[Texts]) -> Option<Scan> {
+        let spots = self.ground.spots();
+        let permits = |spot: &Spot| self.permits(so, &self.ground.at(*spot, texts));
+        let permits: Vec<bool> = spots.iter().map(permits).collect();
+        let permitted = spots.iter().zip(&permits).filter(|(_, permits)| **permits);
+        let permitted: Vec<Spot> = permitted.map(|(spot, _)| *spot).collect();
+        let base = permitted.first().copied()?;
+        let mut situations = self.different(so, (base, &permitted), texts);
+        let more = more.iter().map(|texts| self.ground.at(base, texts));
+        situations.extend(more.filter(|situation| self.permits(so, situation)));
+        Some(Scan {
+            situations,
+            texts: texts.clone(),
+            permits,
+        })
+    }
+
+    /// All facts; all but one, where that one is in the way; none.
+    pub(super) fn sets(&self) -> impl Iterator<Item = BTreeSet<Fact>> {
+        let all = self.facts.clone();
+        let without = |fact: &Fact| {
+            let mut less = self.facts.clone();
+            less.remove(fact);
+            less
+        };
+        let less: Vec<BTreeSet<Fact>> = self.facts.iter().map(without).collect();
+        std::iter::once(all).chain(less).chain([BTreeSet::new()])
+    }
+
+    /// Of the permitted spots, those at the time and those at the place of `base` that answer
+    /// differently, and all pairs of such times and places.
+    fn different(
+        &self,
+        so: &Circumstances,
+        (base, permitted): (Spot, &[Spot]),
+        texts: &Texts,
+    ) -> Vec<Situation> {
+        if permitted.len() == 1 {
+            return vec![self.ground.at(base, texts)];
+        }
+        let longest = self.longest_at(so, &self.ground.at(base, texts));
+        let mut seen: BTreeSet<Signature> = BTreeSet::new();
+        let mut is_new =
+            |spot: &Spot| seen.insert(self.signature(so, longest, &self.ground.at(*spot, texts)));
+        let mut axis = |same: &dyn Fn(&Spot) -> bool| -> Vec<Spot> {
+            let along = permitted.iter().filter(|spot| same(spot));
+            along.filter(|spot| is_new(spot)).copied().collect()
+        };
+        let times = axis(&|spot| spot.place == base.place);
+        let places = axis(&|spot| spot.now == base.now && spot.place != base.place);
+        let crossed = times.iter().flat_map(|time| {
+            places.iter().map(|place| Spot {
+                place: place.place,
+                ..*time
+            })
+        });
+        let crossed = crossed.filter(|spot| is_new(spot));
+        let crossed: Vec<Spot> = crossed.collect();
+        let all = times.iter().chain(&places).chain(&crossed);
+        all.map(|spot| self.ground.at(*spot, texts)).collect()
+    }
+
+    /// What the answers are like: with everything, with nothing, with all but one, and for longer.
+    fn signature(&self, so: &Circumstances, longest: u64, situation: &Situation) -> Signature {
+        let none = Circumstances::shortest(&BTreeSet::new());
+        let ids = |so: &Circumstances| {
+            let questions = self.supposing(so, situation);
+            let answers = questions
+                .iter()
+                .map(|question| ask(self.policies, question));
+            answers.map(answer).collect::<Vec<Answer>>()
+        };
+        let mut answers = ids(so);
+        answers.extend(ids(&none));
+        let less = so.having.iter().map(|fact| so.without(*fact));
+        let longer = [longest, longest.saturating_add(1)].map(|seconds| Circumstances {
+            seconds,
+            ..so.clone()
+        });
+        let permits = less.chain(longer).map(|so| self.permits(&so, situation));
+        (answers, permits.collect())
+    }
+
+    /// A situation in which something is permitted at a spot that `covers` nothing so far.
+    pub(super) fn uncovered(
+        &self,
+        scan: &Scan,
+        covers: impl Fn(usize) -> bool,
+    ) -> Option<Situation> {
+        let spots = self.ground.spots();
+        let mut spots = spots.iter().zip(&scan.permits).enumerate();
+        spots.find_map(|(at, (spot, permits))| {
+            (*permits && !covers(at)).then(|| self.ground.at(*spot, &scan.texts))
+        })
+    }
+}
+
+fn answer(decision: Decision) -> Answer {
+    match decision {
+        Decision::Permit { policies } => (true, policies),
+        Decision::Deny(denial) => {
+            let reasons = denial.reasons.into_iter();
+            (false, reasons.filter_map(|reason| reason.policy).collect())
+        }
+    }
+}
