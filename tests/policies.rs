@@ -44,12 +44,15 @@ fn edit(ca: &Installation, file: &str, from: &str, to: &str) {
 /// `serve` that ends by itself.
 #[track_caller]
 fn serve(ca: &Installation, arguments: &[&str]) -> Finished {
+    serve_with(ca, arguments, &[])
+}
+
+#[track_caller]
+fn serve_with(ca: &Installation, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
     let mut serve = command(&program("ca-server"), &ca.place());
     serve.arg("serve").arg("--config").arg(ca.config_file());
-    run({
-        serve.args(arguments);
-        serve
-    })
+    serve.args(arguments).envs(variables.iter().copied());
+    run(serve)
 }
 
 #[track_caller]
@@ -107,6 +110,63 @@ fn a_change_whose_cases_fail_is_refused_while_the_old_set_goes_on_and_mending_th
         (loads.len() == 2).then_some(loads)
     });
     assert_eq!(loads[1]["passed"], serde_json::json!(["cases"]));
+}
+
+#[test]
+fn a_change_that_leaves_nobody_to_break_glass_is_refused() {
+    let ca = must_pass(made(), &["break-glass"]).start();
+    let file = policies(&ca).join("break_glass.cedar");
+    let whole = std::fs::read_to_string(&file).expect("the policies");
+    std::fs::remove_file(&file).expect("remove");
+    let said = wait::until("the refusal", LIMIT, || {
+        let log = ca.log();
+        log.contains("NOT RELOADED").then_some(log)
+    });
+    let loss = "nobody could break glass any more in prod";
+    assert!(said.contains(loss), "{said}");
+    // Less for some is not nothing for everybody.
+    std::fs::write(&file, whole.replace("<= 3600", "<= 1800")).expect("write");
+    let loads = wait::until("the second set", LIMIT, || {
+        let loads = history(&ca);
+        (loads.len() == 2).then_some(loads)
+    });
+    assert_eq!(loads[1]["passed"], serde_json::json!(["break-glass"]));
+}
+
+#[test]
+fn a_set_that_is_not_proved_does_not_start_and_neither_does_one_without_a_solver() {
+    let ca = must_pass(made(), &["proofs"]);
+    // One file of invariants: the others are proved by tests of their own.
+    for entry in std::fs::read_dir(policies(&ca).join("invariants")).expect("invariants") {
+        let path = entry.expect("an entry").path();
+        if !path.ends_with("sensitive.never.cedar") {
+            std::fs::remove_file(path).expect("remove");
+        }
+    }
+    let file = policies(&ca).join("sensitive.cedar");
+    let whole = std::fs::read_to_string(&file).expect("the policies");
+    edit(
+        &ca,
+        "sensitive.cedar",
+        "met.contains(\"prod-root\")",
+        "token_bound",
+    );
+    let refused = serve(&ca, &[]).exits_with(78);
+    for part in [
+        "proofs: ",
+        "root-in-prod-takes-an-approver: violated",
+        "sensitive.never.cedar:",
+    ] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    std::fs::write(&file, whole).expect("write");
+    let refused = serve_with(&ca, &[], &[("CVC5", "/nowhere/cvc5")]).exits_with(78);
+    for part in ["proofs: ", "/nowhere/cvc5", "apt-get install cvc5"] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    let ca = ca.start();
+    let load = history(&ca).pop().expect("a record");
+    assert_eq!(load["passed"], serde_json::json!(["proofs"]));
 }
 
 #[test]

@@ -20,7 +20,6 @@ use crate::identity::Providers;
 use crate::key_file;
 use crate::ledger::{Ledger, LogKey, Opened};
 use crate::notify::{Notifier, Pace, Targets};
-use crate::policy_changes::ChangeControl;
 use crate::policy_files::PolicyFiles;
 use crate::seal::SealKey;
 use crate::signer::Signer;
@@ -113,10 +112,7 @@ pub async fn start(
         seal_key,
         providers,
         policies,
-        change_control: ChangeControl {
-            must_pass: config.policy_changes.must_pass.clone(),
-            accept,
-        },
+        change_control: config.policy_changes.control(),
         environments,
         challenges: Challenges::new(challenge_key),
         lists: Lists::default(),
@@ -125,7 +121,7 @@ pub async fn start(
         settings: settings(config),
         clock,
     });
-    ca.admit_policies(&ca.policies.current()).await?;
+    ca.admit_policies(&ca.policies.current(), accept).await?;
     ca.record_start().await?;
     let notifier = webhooks.start(&ca.ledger, &ca.clock, &config.webhook_state())?;
     Ok(Running {

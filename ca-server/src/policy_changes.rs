@@ -1,34 +1,62 @@
 //! Change control: what a set of policies is held against before it comes into force.
 //!
-//! Decides nothing about access. What is asked for is configuration (`policy_must_pass`); what was
+//! Decides nothing about access. What is asked for is configuration (`[policy_changes]`); what was
 //! passed is part of the record of the set.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use ca_core::event::PolicyCheck;
+use ca_core::name::{Environment, Principal};
+use ca_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::directory::Directory;
 use crate::policy::PolicySet;
 use crate::policy_files;
+use crate::prove::{Outcome, Prover, prove_all};
+use crate::reach::{Limits, break_glass_lost};
 
 /// `[policy_changes]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyChangesConfig {
     /// What every set must pass before it comes into force, at the start and at each change:
     /// `cases`, `proofs`, `break-glass`.
     pub must_pass: BTreeSet<PolicyCheck>,
+    /// How long the proof of one invariant may take, seconds. 10.
+    pub proof_seconds: u32,
+}
+
+impl Default for PolicyChangesConfig {
+    fn default() -> Self {
+        Self {
+            must_pass: BTreeSet::new(),
+            proof_seconds: 10,
+        }
+    }
+}
+
+impl PolicyChangesConfig {
+    /// What the server needs of it.
+    #[must_use]
+    pub fn control(&self) -> ChangeControl {
+        ChangeControl {
+            must_pass: self.must_pass.clone(),
+            proof_limit: Duration::from_secs(self.proof_seconds.into()),
+        }
+    }
 }
 
 /// What a set must pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeControl {
-    /// In this order, cheapest first.
+    /// Everything.
     pub must_pass: BTreeSet<PolicyCheck>,
-    /// Why the operator lets a set in that does not pass; for the start only.
-    pub accept: Option<String>,
+    /// How long the proof of one invariant may take, for each action.
+    pub proof_limit: Duration,
 }
 
 /// What came of it.
@@ -51,7 +79,7 @@ pub struct NotPassed {
 
 impl fmt::Display for NotPassed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the policies do not pass what policy_must_pass asks for")?;
+        f.write_str("the policies do not pass what [policy_changes] asks for")?;
         for (check, words) in &self.problems {
             write!(f, "\n{}: {words}", check.as_str())?;
         }
@@ -62,21 +90,38 @@ impl fmt::Display for NotPassed {
     }
 }
 
+/// A set that may come into force.
+#[derive(Debug)]
+pub struct Change<'a> {
+    /// The policy folder, with cases and invariants.
+    pub dir: &'a Path,
+    /// The set.
+    pub new: &'a PolicySet,
+    /// The set before, as far as it is known.
+    pub before: Option<&'a PolicySet>,
+    /// Who could break glass.
+    pub people: &'a Directory,
+    /// All environments there are, with their accounts.
+    pub environments: &'a BTreeMap<Environment, BTreeSet<Principal>>,
+    /// The moment.
+    pub now: Timestamp,
+}
+
 impl ChangeControl {
-    /// Holds `new`, whose cases lie below `dir`, against everything that is asked for. Blocks.
+    /// Holds a change against everything that is asked for. What does not pass is let in where the
+    /// operator says why. Blocks.
     ///
     /// # Errors
     ///
-    /// [`NotPassed`] with all that is wrong, unless the operator accepts it.
-    pub fn hold(&self, dir: &Path, new: &PolicySet) -> Result<Held, NotPassed> {
+    /// [`NotPassed`] with all that is wrong.
+    pub fn hold(&self, change: &Change<'_>, accept: Option<String>) -> Result<Held, NotPassed> {
         let mut held = Held::default();
         let mut problems = Vec::new();
         for &check in &self.must_pass {
             let outcome = match check {
-                PolicyCheck::Cases => cases(dir, new),
-                PolicyCheck::BreakGlass | PolicyCheck::Proofs => {
-                    Err("this version cannot check it yet".to_owned())
-                }
+                PolicyCheck::BreakGlass => break_glass(change),
+                PolicyCheck::Cases => cases(change),
+                PolicyCheck::Proofs => proofs(change, self.proof_limit),
             };
             match outcome {
                 Ok(()) => {
@@ -89,20 +134,79 @@ impl ChangeControl {
             return Ok(held);
         }
         let not_passed = NotPassed { problems };
-        let Some(why) = &self.accept else {
+        let Some(why) = accept else {
             return Err(not_passed);
         };
         tracing::error!("POLICIES ACCEPTED ALTHOUGH THEY DO NOT PASS ({why}): {not_passed}");
         let failed = not_passed.problems.into_iter().map(|(check, _)| check);
         held.failed.extend(failed);
-        held.accepted = Some(why.clone());
+        held.accepted = Some(why);
         Ok(held)
     }
 }
 
+/// Nobody is left who can break glass, where somebody could. A first set takes nothing away.
+fn break_glass(change: &Change<'_>) -> Result<(), String> {
+    let Some(before) = change.before else {
+        return Ok(());
+    };
+    let limits = Limits::none(change.now);
+    let sets = (before, change.new);
+    let compared = break_glass_lost(sets, change.people, change.environments, &limits);
+    let lost: Vec<String> = compared
+        .map_err(|error| error.to_string())?
+        .iter()
+        .filter(|loss| loss.is_everybodys())
+        .map(|loss| loss.environment.to_string())
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let names = lost.join(", ");
+    Err(format!("nobody could break glass any more in {names}"))
+}
+
+/// Every invariant, or the ones that are not proved.
+fn proofs(change: &Change<'_>, limit: Duration) -> Result<(), String> {
+    let environments: BTreeSet<Environment> = change.environments.keys().cloned().collect();
+    let known = Some(&environments);
+    let invariants = policy_files::load_invariants(change.dir, change.new, known);
+    let invariants = invariants.map_err(|error| error.to_string())?;
+    if invariants.len() == 0 {
+        return Err("there is no invariant".to_owned());
+    }
+    // Stops with the process; until then each proof has its limit.
+    let (prover, _stopper) = Prover::find(limit).map_err(|error| error.to_string())?;
+    let proofs = prove_all(change.new, &invariants, &prover).map_err(|error| error.to_string())?;
+    let open: Vec<String> = proofs
+        .iter()
+        .filter(|proof| !proof.holds())
+        .map(|proof| {
+            let (file, line, id) = (
+                &proof.invariant.file,
+                proof.invariant.line,
+                &proof.invariant.id,
+            );
+            let why = match &proof.outcome {
+                Outcome::Open { why } => why.as_str(),
+                Outcome::Vacuous => "speaks about no question at all",
+                Outcome::Proved | Outcome::Violated(_) => "violated",
+            };
+            format!("\n  {file}:{line}: {id}: {why}")
+        })
+        .collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let count = open.len();
+    let advice = "`ca-server policy prove` shows how";
+    Err(format!("{count} not proved; {advice}{}", open.concat()))
+}
+
 /// Every case, or the ones that fail.
-fn cases(dir: &Path, new: &PolicySet) -> Result<(), String> {
-    let files = policy_files::load_cases(&dir.join("cases"), new);
+fn cases(change: &Change<'_>) -> Result<(), String> {
+    let new = change.new;
+    let files = policy_files::load_cases(&change.dir.join("cases"), new);
     let files = files.map_err(|error| error.to_string())?;
     let outcomes: Vec<_> = files.iter().flat_map(|file| file.run(new)).collect();
     if outcomes.is_empty() {

@@ -87,7 +87,9 @@ impl Example {
             settings: settings(),
             clock,
         });
-        ca.admit_policies(&ca.policies.current()).await.unwrap();
+        ca.admit_policies(&ca.policies.current(), None)
+            .await
+            .unwrap();
         ca.record_start().await.unwrap();
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())

@@ -168,7 +168,8 @@ pub fn plan(
         },
         tls: None,
         policy_changes: PolicyChangesConfig {
-            must_pass: [PolicyCheck::Cases].into(),
+            must_pass: [PolicyCheck::BreakGlass, PolicyCheck::Cases].into(),
+            ..PolicyChangesConfig::default()
         },
         on_call: OnCallConfig::default(),
         issuers: vec![issuer],

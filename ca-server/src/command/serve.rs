@@ -218,7 +218,7 @@ fn watch_policies(ca: &Arc<Ca>) -> anyhow::Result<crate::policy_files::Watch> {
     let (runtime, weak) = (tokio::runtime::Handle::current(), Arc::downgrade(ca));
     let admit = move |set: &PolicySet| {
         let ca = weak.upgrade().context("the server is stopping")?;
-        runtime.block_on(ca.admit_policies(set))
+        runtime.block_on(ca.admit_policies(set, None))
     };
     let report = move |reload: Reload| match reload {
         Reload::Kept(error) => {

@@ -56,7 +56,7 @@ async fn whoever_has_the_log_can_build_every_set_that_decided() {
     let mut sources = first.sources().to_vec();
     sources.retain(|source| source.name != "break_glass.cedar");
     let second = PolicySet::from_sources(&sources).unwrap();
-    example.ca.admit_policies(&second).await.unwrap();
+    example.ca.admit_policies(&second, None).await.unwrap();
     for set in [&*first, &second] {
         let digest = Digest::from_bytes(set.digest());
         let rebuilt = rebuild(store.as_ref(), digest).unwrap().unwrap();
@@ -73,6 +73,6 @@ async fn a_set_that_is_in_the_log_already_is_not_written_again() {
     let size = || example.ca.store.head().unwrap().unwrap().size;
     let before = size();
     let current = example.ca.policies.current();
-    example.ca.admit_policies(&current).await.unwrap();
+    example.ca.admit_policies(&current, None).await.unwrap();
     assert_eq!(size(), before);
 }

@@ -182,6 +182,11 @@ impl State {
         self.hosts.join_token(token, now)
     }
 
+    /// Everybody as of their last sign-in through a provider.
+    pub fn everybody(&self) -> impl Iterator<Item = (&Subject, &Known)> {
+        self.emergency.people.iter()
+    }
+
     /// A person as of their last sign-in through a provider.
     #[must_use]
     pub fn known(&self, subject: &Subject) -> Option<&Known> {
