@@ -17,5 +17,6 @@ mod login;
 mod offline_break_glass;
 mod parts;
 mod policies;
+mod policy_cases;
 mod support;
 mod webhooks;

@@ -196,3 +196,6 @@ fn uncovered(coverage: &Coverage) -> Vec<String> {
     });
     policies.chain(people).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ struct Program {
     policy: PolicyCommand,
 }
 
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for folder in ["cases", "invariants"] {
         std::fs::create_dir(dir.path().join(folder)).unwrap();
@@ -23,7 +23,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Exit code and what was printed.
-fn policy(dir: &Path, line: &str) -> (u8, String) {
+pub(super) fn policy(dir: &Path, line: &str) -> (u8, String) {
     let accounts = BTreeMap::from([
         (
             "prod".parse().unwrap(),
@@ -129,43 +129,6 @@ fn check_points_at_the_error_and_exits_2() {
     assert_eq!(code, EXIT_USAGE);
     let json: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["problems"][0]["line"], 4, "{text}");
-}
-
-#[test]
-fn test_runs_the_cases_beside_the_policies() {
-    let dir = folder();
-    let (code, text) = policy(dir.path(), "test");
-    assert_eq!(
-        (code, text.ends_with(" cases pass\n")),
-        (EXIT_OK, true),
-        "{text}"
-    );
-}
-
-#[test]
-fn test_shows_a_failing_case_and_exits_1() {
-    let dir = folder();
-    let case = "[[case]]\nname = \"root at once\"\nuser = \"alice\"\ngroups = [\"engineering\"]\n\
-                environment = \"prod\"\naccounts = [\"root\"]\nexpect = \"permit\"\n";
-    std::fs::write(dir.path().join("cases/wrong.toml"), case).unwrap();
-    let (code, text) = policy(dir.path(), "test");
-    assert_eq!(code, EXIT_FAILED);
-    assert!(
-        text.contains("cases/wrong.toml:1: root at once\n  expected permit\n"),
-        "{text}"
-    );
-    assert!(
-        text.contains("got      approval by prod-root-needs-approval, obligation"),
-        "{text}"
-    );
-}
-
-#[test]
-fn a_folder_without_cases_is_no_success() {
-    let dir = folder();
-    let empty = tempfile::tempdir().unwrap();
-    let (code, _) = policy(dir.path(), &format!("test {}", empty.path().display()));
-    assert_eq!(code, EXIT_FAILED);
 }
 
 #[test]

@@ -1,0 +1,67 @@
+//! Cases of policies as CI runs them: the report is read by a reader that is not ours.
+
+use serde_json::Value;
+
+use crate::support::programs::{command, program, repository};
+use crate::support::python::script;
+use crate::support::run::{Finished, run};
+
+#[track_caller]
+fn policy_test(arguments: &[&str]) -> Finished {
+    let mut server = command(&program("ca-server"), std::path::Path::new("/"));
+    server.args(["policy", "test", "--policies"]);
+    server.arg(repository().join("policies")).args(arguments);
+    run(server)
+}
+
+#[track_caller]
+fn read(report: &std::path::Path) -> Value {
+    let mut reader = script("read_junit.py");
+    reader.arg(report);
+    serde_json::from_str(&run(reader).succeeds().stdout).expect("JSON")
+}
+
+#[test]
+fn the_report_for_ci_is_xml_whatever_the_names_of_cases_hold() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let report = dir.path().join("report.xml");
+    let report_name = report.to_str().expect("UTF-8");
+    let cases = dir.path().join("cases");
+    std::fs::create_dir(&cases).expect("a folder");
+    let text = "[[table]]\nname = \"<root> & \\\"co\\\" ]]> \\u0001 ü\"\nuser = \"alice\"\n\
+                groups = [\"engineering\"]\nenvironment = \"prod\"\naccounts = [\"root\"]\n\
+                rows = [\n  { expect = \"approval\" },\n  { expect = \"permit\", name = \"now\" },\n]\n";
+    std::fs::write(cases.join("odd.toml"), text).expect("write");
+    let folder = cases.to_str().expect("UTF-8");
+    policy_test(&["--junit", report_name, folder]).exits_with(1);
+    let told = read(&report);
+    assert_eq!(
+        (told["tests"].as_u64(), told["failures"].as_u64()),
+        (Some(2), Some(1))
+    );
+    let case = &told["cases"][1];
+    assert_eq!(case["name"], "<root> & \"co\" ]]> \u{fffd} ü: now");
+    assert_eq!(case["line"], "9");
+    let failure = &case["failure"];
+    let message = failure["message"].as_str().expect("a message");
+    assert!(
+        message.starts_with("expected permit, got approval by prod-root-needs-approval"),
+        "{message}"
+    );
+    let text = failure["text"].as_str().expect("a text");
+    assert!(
+        text.contains("\n  as expected approved by 1 of approver:\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_examples_of_the_repository_pass_with_every_policy_exercised() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let report = dir.path().join("report.xml");
+    let report_name = report.to_str().expect("UTF-8");
+    policy_test(&["--require-coverage", "--junit", report_name]).succeeds();
+    let told = read(&report);
+    assert_eq!(told["failures"], 0);
+    assert!(told["tests"].as_u64().expect("a number") >= 100, "{told}");
+}
