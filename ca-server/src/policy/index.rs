@@ -5,11 +5,13 @@
 //! read, never a condition: leaving one out can not change a decision.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use ca_core::name::Environment;
 use cedar_policy as cedar;
 use cedar_policy::{ActionConstraint, Effect, Policy, ResourceConstraint};
 
+use super::memo::Reader;
 use super::mention::Mentions;
 use super::question::Action;
 use super::request::Vocabulary;
@@ -18,6 +20,10 @@ use super::request::Vocabulary;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cell {
     pub(super) policies: cedar::PolicySet,
+    /// What each of them looks at.
+    pub(super) readers: Vec<Arc<Reader>>,
+    /// Groups that they name.
+    pub(super) groups: BTreeSet<String>,
     /// Groups that a condition looks for among the approvers.
     pub(super) approver_groups: BTreeSet<String>,
     /// Requirements that a condition asks for.
@@ -38,6 +44,7 @@ struct Scoped<'a> {
     policy: &'a Policy,
     environment: Option<String>,
     mentions: Mentions,
+    reader: Arc<Reader>,
 }
 
 impl Index {
@@ -54,6 +61,7 @@ impl Index {
             policy,
             environment: environment_named(policy),
             mentions: Mentions::of(policy),
+            reader: Arc::new(Reader::of(policy)),
         };
         let scoped: Vec<Scoped<'_>> = policies.iter().map(scoped).collect();
         let names: BTreeSet<&String> = scoped
@@ -123,6 +131,8 @@ fn row(
                 if one.policy.effect() == Effect::Permit {
                     cell.permits_with.extend(requirements.iter().cloned());
                 }
+                cell.groups.extend(one.reader.reads.groups.iter().cloned());
+                cell.readers.push(Arc::clone(&one.reader));
                 cell.policies.add(one.policy.clone())?;
             }
         }

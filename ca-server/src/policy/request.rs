@@ -241,7 +241,7 @@ pub(super) fn written(words: Option<&str>) -> Option<&str> {
 }
 
 /// 1 (Monday) to 7. 1970-01-01 was a Thursday.
-const fn weekday(unix_seconds: u64) -> u64 {
+pub(super) const fn weekday(unix_seconds: u64) -> u64 {
     (unix_seconds / 86_400 + 3) % 7 + 1
 }
 
