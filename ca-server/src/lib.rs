@@ -31,6 +31,7 @@ pub mod signer;
 // use cases
 pub mod audit;
 pub mod ca;
+pub mod replay;
 // edges
 pub mod admin;
 pub mod assembly;

@@ -42,6 +42,8 @@ pub use self::hint::{Change, Hint, hints};
 pub(crate) use self::invariant::permitting;
 pub use self::invariant::{ALWAYS_SUFFIX, Claim, Invariant, Invariants, NEVER_SUFFIX};
 pub use self::load::PolicyInfo;
+#[cfg(test)]
+pub(crate) use self::memo::tests as questions;
 pub use self::memo::{Memo, Ruling};
 pub use self::missing::{Missing, approvals_missing};
 pub(crate) use self::missing::{supposing_approved, supposing_everybody_approved};

@@ -31,7 +31,7 @@ use ca_core::event::Person;
 use ca_core::time::Timestamp;
 
 use crate::access::request::PRINCIPALS_MAX;
-use crate::policy::{Judgement, On, PolicySet, Question, Verdict, judge};
+use crate::policy::{Judgement, Memo, On, PolicySet, Question, Ruling, Verdict, judge};
 
 pub use fold::{Fold, Taken, alone};
 pub use read::{At, Progress, RecordedError, Tally, decision_at, decisions};
@@ -41,7 +41,7 @@ mod fold;
 mod read;
 mod rebuild;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// One decision of policy as the log tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,16 @@ impl Decision {
             judgement.obligation = None;
         }
         judgement
+    }
+
+    /// The same from what is remembered, without the words.
+    #[must_use]
+    pub fn ruling(&self, memo: &Memo<'_>) -> Ruling {
+        let mut ruling = memo.judge(&self.question);
+        if ruling.verdict == Verdict::Approval && !may_wait(&self.question.on) {
+            ruling.verdict = Verdict::Deny;
+        }
+        ruling
     }
 }
 

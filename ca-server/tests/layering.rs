@@ -35,7 +35,7 @@ const LAYERS: &[&[&str]] = &[
         "seal",
         "signer",
     ],
-    &["admin", "audit", "ca"],
+    &["admin", "audit", "ca", "replay"],
     &["assembly", "command", "config", "dev", "http"],
 ];
 

@@ -6,6 +6,8 @@
 mod check;
 mod explain;
 mod history;
+mod period;
+mod replay;
 mod test;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 
 pub use self::explain::Explain;
 pub use self::history::History;
+pub use self::replay::Replay;
 pub use self::test::Test;
 use super::place::UsageError;
 use crate::audit::Source;
@@ -71,6 +74,9 @@ pub enum PolicyVerb {
     /// List the sets that came into force, or write one out as it was.
     #[command(after_help = history::EXAMPLES)]
     History(History),
+    /// Decide everything in the log again with an edited set, and say what would change.
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(Replay),
 }
 
 /// What the commands need from the configuration.
@@ -122,6 +128,7 @@ pub fn run(
         PolicyVerb::Test(asked) => test::run(asked, setting, json, out),
         PolicyVerb::Explain(asked) => explain::run(asked, setting, json, out),
         PolicyVerb::History(asked) => return history::run(asked, setting, json, out),
+        PolicyVerb::Replay(asked) => return replay::run(asked, setting, json, out),
     };
     Ok(done?)
 }

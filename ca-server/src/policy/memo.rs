@@ -315,4 +315,4 @@ impl Key {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,7 +15,7 @@ use crate::ca::{Answer, Ca, Caller, Failure, Switch};
 use crate::policy::{EXAMPLES, PolicySet, SCHEMA_NAME};
 use crate::store::Store;
 
-pub(super) const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+pub(crate) const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
 /// Every window that is asked for or agreed to, seconds.
 const DURATIONS: [u64; 12] = [
@@ -38,7 +38,7 @@ forbid (principal in Group::"sre", action in [Action::"approve", Action::"review
 "#;
 
 /// One condition for each value of each fact that shows in this test.
-pub(super) fn prints() -> Vec<String> {
+pub(crate) fn prints() -> Vec<String> {
     let mut all = Vec::new();
     // Everything here happens at whole tens of seconds.
     for seconds in (0..80).flat_map(|tens| [tens * 10, tens * 10 + 1]) {
@@ -76,14 +76,18 @@ pub(super) fn prints() -> Vec<String> {
     all
 }
 
-/// A folder of such policies: as permits, and as forbids of what the doors shut.
-fn policies(folder: &Path, conditions: &[String]) {
+/// A folder with these policies.
+fn write(folder: &Path, conditions: &[String]) {
     let (_, schema) = EXAMPLES[0];
     std::fs::write(folder.join(SCHEMA_NAME), schema).unwrap();
-    std::fs::write(folder.join("doors.cedar"), DOORS).unwrap();
+    std::fs::write(folder.join("day.cedar"), policies(conditions)).unwrap();
+}
+
+/// The doors, and policies of those conditions: as permits, and as forbids of what is shut.
+pub(crate) fn policies(conditions: &[String]) -> String {
     let shut = "resource == Account::\"prod/closed\" || (resource == Account::\"prod/root\" && \
                 action == Action::\"login\" && (context.approvals == 0 || context.mfa_age > 300))";
-    let mut text = String::new();
+    let mut text = DOORS.to_owned();
     for (number, condition) in conditions.iter().enumerate() {
         let annotated = |name: &str| format!("@id(\"{name}-{number}\") @reason(\"a print\")\n");
         let (permit, forbid) = (annotated("permit"), annotated("forbid"));
@@ -107,39 +111,39 @@ fn policies(folder: &Path, conditions: &[String]) {
         )
         .unwrap();
     }
-    std::fs::write(folder.join("prints.cedar"), text).unwrap();
+    text
 }
 
 /// An authority with those policies, while things happen.
-pub(super) struct Day {
-    pub(super) example: Example,
+pub(crate) struct Day {
+    pub(crate) example: Example,
     _policies: tempfile::TempDir,
 }
 
 impl Day {
     /// Before anything happened, with policies of those conditions beside the doors.
-    pub(super) async fn begin(conditions: &[String]) -> Self {
+    pub(crate) async fn begin(conditions: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        policies(folder.path(), conditions);
+        write(folder.path(), conditions);
         Self {
             example: Example::start_with(folder.path()).await,
             _policies: folder,
         }
     }
 
-    pub(super) fn ca(&self) -> Arc<Ca> {
+    pub(crate) fn ca(&self) -> Arc<Ca> {
         Arc::clone(&self.example.ca)
     }
 
-    pub(super) fn store(&self) -> &dyn Store {
+    pub(crate) fn store(&self) -> &dyn Store {
         self.example.ca.store.as_ref()
     }
 
-    pub(super) fn set(&self) -> Arc<PolicySet> {
+    pub(crate) fn set(&self) -> Arc<PolicySet> {
         self.example.ca.policies.current()
     }
 
-    pub(super) async fn sign_in(&self, name: &str) -> Caller {
+    pub(crate) async fn sign_in(&self, name: &str) -> Caller {
         let body = api::OpenSession {
             id_token: self.example.id_token(name).await,
             session_public_key: SESSION_KEY.to_owned(),
@@ -153,7 +157,7 @@ impl Day {
         }
     }
 
-    pub(super) fn wish(&self, account: &str, seconds: u64) -> RequestCertificate {
+    pub(crate) fn wish(&self, account: &str, seconds: u64) -> RequestCertificate {
         RequestCertificate {
             environment: "prod".to_owned(),
             principals: vec![account.to_owned()],
@@ -167,7 +171,7 @@ impl Day {
         }
     }
 
-    pub(super) async fn get(
+    pub(crate) async fn get(
         &self,
         caller: Caller,
         wish: RequestCertificate,
@@ -196,7 +200,7 @@ impl Day {
     }
 
     /// Every kind of decision there is, with facts that differ from one to the next.
-    pub(super) async fn passes(&self) {
+    pub(crate) async fn passes(&self) {
         self.example.enrol("bob").await;
         self.example.enrol("dave").await;
         self.example.pass(30);
@@ -337,6 +341,6 @@ fn activating(wish: &RequestCertificate, request: &api::AccessRequest) -> Reques
 }
 
 #[track_caller]
-pub(super) fn denied<T: std::fmt::Debug>(answer: Result<T, Failure>) {
+pub(crate) fn denied<T: std::fmt::Debug>(answer: Result<T, Failure>) {
     assert!(matches!(answer, Err(Failure::Denied { .. })), "{answer:?}");
 }

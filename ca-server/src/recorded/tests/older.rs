@@ -1,14 +1,21 @@
 //! Records as older programs wrote them: what those before them prove is taken, the rest is named.
 
+use std::sync::Arc;
+
 use ca_core::event::Event;
 use ca_core::tlog::leaf::Leaf;
+use ed25519_dalek::SigningKey;
 use serde_json::Value;
 
 use super::*;
 use crate::access::BREAK_GLASS_ONLY;
+use crate::clock::Clock;
+use crate::high_water::HighWater;
+use crate::ledger::{Ledger, LogKey, Refusal};
+use crate::store::sled::SledStore;
 
 /// Time and event of every record.
-fn records(store: &dyn Store) -> Vec<(Timestamp, Event)> {
+pub(crate) fn records(store: &dyn Store) -> Vec<(Timestamp, Event)> {
     let size = store.head().unwrap().unwrap().size;
     let records = store.records(0, usize::try_from(size).unwrap()).unwrap();
     let open = |record: crate::store::Record| {
@@ -20,7 +27,7 @@ fn records(store: &dyn Store) -> Vec<(Timestamp, Event)> {
 }
 
 /// The same record without what was added to records later.
-fn older(event: &Event) -> Event {
+pub(crate) fn older(event: &Event) -> Event {
     let mut json: Value = serde_json::from_slice(&event.to_bytes().unwrap()).unwrap();
     let later = json.get("not_before").is_some() && json["type"] == "refused";
     let fields = json.as_object_mut().unwrap();
@@ -46,6 +53,43 @@ fn older(event: &Event) -> Event {
         asked.remove("unreviewed");
     }
     Event::from_bytes(json.to_string().as_bytes()).unwrap()
+}
+
+/// A log of given records, recorded by a ledger at their times.
+pub(crate) struct Log {
+    store: Arc<dyn Store>,
+    _folder: tempfile::TempDir,
+}
+
+impl Log {
+    pub(crate) async fn of(records: &[(Timestamp, Event)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> =
+            Arc::new(SledStore::create(&folder.path().join("store"), 0).unwrap());
+        let key = LogKey::new(
+            "log.example/1".parse().unwrap(),
+            1,
+            SigningKey::from_bytes(&[9; 32]),
+        );
+        let high_water = HighWater::create(&folder.path().join("high-water")).unwrap();
+        let clock = Clock::manual(records[0].0);
+        let opened = Ledger::create(Arc::clone(&store), key, clock.clone(), high_water).unwrap();
+        let ledger = opened.ledger;
+        for (time, event) in records.iter().skip(1) {
+            clock.set(*time);
+            let event = event.clone();
+            let decide = move |_: &_, _| Ok::<_, Refusal<()>>(event);
+            ledger.commit(decide).await.unwrap();
+        }
+        Self {
+            store,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
 }
 
 /// What each record holds; `erased` have no content.
