@@ -6,11 +6,13 @@
 
 mod alter;
 mod case;
+mod clause;
 mod decide;
 mod error;
 mod hint;
 mod index;
 mod invariant;
+mod lint;
 mod literal;
 mod load;
 mod memo;
@@ -33,6 +35,7 @@ use ca_core::name::Environment;
 use sha2::{Digest as _, Sha256};
 
 use self::index::Index;
+use self::load::{Loaded, Rules};
 use self::request::Vocabulary;
 
 pub use self::case::{Case, Cases, Coverage, Nearest, Outcome, case_text, run_all};
@@ -134,6 +137,7 @@ pub struct PolicySet {
     authorizer: cedar_policy::Authorizer,
     digest: [u8; 32],
     sources: Vec<Source>,
+    warnings: Vec<Problem>,
 }
 
 impl PolicySet {
@@ -146,7 +150,7 @@ impl PolicySet {
     /// [`PolicyError`] with every problem found: syntax, a schema that does not fit what the
     /// authority supplies, anything strict validation objects to (its warnings included), a policy
     /// without `@id` or `@reason`, an `@id` used twice, a file without a policy, a permit for
-    /// everybody without condition, an environment or account that cannot exist, a table that is
+    /// everybody that does not say why, a condition that says nothing, an environment or account that cannot exist, a table that is
     /// wrong, a requirement that is not in it.
     pub fn parse(
         schema: &Source,
@@ -154,7 +158,16 @@ impl PolicySet {
         requirements: Option<&Source>,
         environments: Option<&BTreeSet<Environment>>,
     ) -> Result<Self, PolicyError> {
-        let loaded = load::load(schema, sources, requirements, environments)?;
+        let loaded = load::load(schema, sources, requirements, environments, Rules::Now)?;
+        Self::of(loaded, schema, sources, requirements)
+    }
+
+    fn of(
+        loaded: Loaded,
+        schema: &Source,
+        sources: &[Source],
+        requirements: Option<&Source>,
+    ) -> Result<Self, PolicyError> {
         let index =
             Index::new(&loaded.policies, &loaded.vocabulary).map_err(|error| PolicyError {
                 problems: vec![Problem::cedar(&schema.name, &schema.text, &*error)],
@@ -180,27 +193,27 @@ impl PolicySet {
             authorizer: cedar_policy::Authorizer::new(),
             digest,
             sources,
+            warnings: loaded.warnings,
         })
     }
 
-    /// A set from texts in the order of its digest, as [`PolicySet::sources`] gives them: told apart
-    /// by their names.
+    /// A set that was in force, from texts in the order of its digest, as [`PolicySet::sources`]
+    /// gives them: told apart by their names.
     ///
     /// # Errors
     ///
-    /// [`PolicyError`], as [`PolicySet::parse`].
+    /// [`PolicyError`], as [`PolicySet::parse`], except for what only later versions refuse.
     pub fn from_sources(sources: &[Source]) -> Result<Self, PolicyError> {
         let named = |name: &str| sources.iter().find(|source| source.name == name);
         let nothing = Source::new(SCHEMA_NAME, "");
         let policies = sources
             .iter()
             .filter(|source| source.name != SCHEMA_NAME && source.name != REQUIREMENTS_NAME);
-        Self::parse(
-            named(SCHEMA_NAME).unwrap_or(&nothing),
-            &policies.cloned().collect::<Vec<_>>(),
-            named(REQUIREMENTS_NAME),
-            None,
-        )
+        let policies: Vec<Source> = policies.cloned().collect();
+        let schema = named(SCHEMA_NAME).unwrap_or(&nothing);
+        let table = named(REQUIREMENTS_NAME);
+        let loaded = load::load(schema, &policies, table, None, Rules::Ever)?;
+        Self::of(loaded, schema, &policies, table)
     }
 
     /// What [`PolicySet::digest`] is for these texts.
@@ -260,6 +273,12 @@ impl PolicySet {
             response.decision() == cedar_policy::Decision::Allow
         };
         requests.each.iter().map(allowed).collect()
+    }
+
+    /// What may be wrong with the policies, by file and line.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
     }
 
     /// The table of requirements.

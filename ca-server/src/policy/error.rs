@@ -107,6 +107,19 @@ pub(super) fn place(text: &str, offset: usize) -> Place<'_> {
 }
 
 impl Problem {
+    /// Place and message alone: `production.cedar:15:1: the policy has no @id`.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        let Self {
+            file,
+            line,
+            column,
+            message,
+            ..
+        } = self;
+        format!("{file}:{line}:{column}: {message}")
+    }
+
     /// A problem at `length` bytes from byte `offset` of `text`.
     pub(super) fn at(
         file: &str,

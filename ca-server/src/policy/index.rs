@@ -143,7 +143,7 @@ fn row(
 
 /// Whether the action scope of `policy` can hold for `action`. Where the schema has groups of
 /// actions, a scope may name a group, so every list of actions is kept.
-fn may_be(policy: &Policy, action: Action, vocabulary: &Vocabulary) -> bool {
+pub(super) fn may_be(policy: &Policy, action: Action, vocabulary: &Vocabulary) -> bool {
     let uid = vocabulary.action(action);
     match policy.action_constraint() {
         ActionConstraint::Any => true,

@@ -141,24 +141,24 @@ mod tests {
     #[test]
     fn a_misspelt_environment_in_scope_or_condition_is_an_error_at_its_place() {
         let message = "there is no environment \"stagging\" (there are: prod, staging)";
-        let found = refused(&policy("in Environment::\"stagging\"", "true"));
+        let found = refused(&policy("in Environment::\"stagging\"", "context.on_call"));
         assert_eq!((found.line, found.column), (4, 26));
         assert_eq!(found.message, message);
         let found = refused(&policy("", "resource in Environment::\"stagging\""));
         assert_eq!((found.line, found.message.as_str()), (5, message));
-        let found = refused(&policy("== Account::\"prodd/root\"", "true"));
+        let found = refused(&policy("== Account::\"prodd/root\"", "context.on_call"));
         assert!(found.message.contains("no environment \"prodd\""));
     }
 
     #[test]
     fn an_account_without_its_environment_is_an_error() {
-        let found = refused(&policy("== Account::\"root\"", "true"));
+        let found = refused(&policy("== Account::\"root\"", "context.on_call"));
         assert_eq!(found.message, "there is no account \"root\"");
     }
 
     #[test]
     fn environments_that_exist_are_accepted() {
-        parse(&policy("in Environment::\"staging\"", "true")).unwrap();
-        parse(&policy("== Account::\"prod/root\"", "true")).unwrap();
+        parse(&policy("in Environment::\"staging\"", "context.on_call")).unwrap();
+        parse(&policy("== Account::\"prod/root\"", "context.on_call")).unwrap();
     }
 }

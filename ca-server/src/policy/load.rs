@@ -1,8 +1,9 @@
 //! From texts to policies that may be asked: parsed, named, validated. All of them or none.
 //!
 //! Refuses what Cedar only warns about (a policy that can never apply is a typing error, and if it
-//! was meant to forbid, a hole) and a permit for everybody under every circumstance.
+//! was meant to forbid, a hole); what else nobody means is `lint`.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
@@ -11,6 +12,7 @@ use cedar_policy as cedar;
 use cedar_policy::{Effect, Policy, PrincipalConstraint, Schema, ValidationMode, Validator};
 
 use super::error::{PolicyError, Problem, place};
+use super::lint::{lint, spelt, written};
 use super::literal;
 use super::mention::Mentions;
 use super::request::Vocabulary;
@@ -39,6 +41,20 @@ pub(super) struct Loaded {
     pub(super) about: BTreeMap<String, PolicyInfo>,
     pub(super) vocabulary: Vocabulary,
     pub(super) requirements: Requirements,
+    /// What may be wrong, by file and line.
+    pub(super) warnings: Vec<Problem>,
+}
+
+const REASON: &str = "write @reason(\"…\") above it: one sentence, shown to whoever it refuses";
+const ID: &str = "write @id(\"…\") above it: a short name, used in denials and in the log";
+
+/// By which rules policies are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// Those for policies that are to come into force.
+    Now,
+    /// Those that every set met that ever was in force. What was accepted once can be asked again.
+    Ever,
 }
 
 /// Everything in `sources` and the table of requirements, or everything that is wrong with it.
@@ -47,6 +63,7 @@ pub(super) fn load(
     sources: &[Source],
     requirements: Option<&Source>,
     environments: Option<&BTreeSet<Environment>>,
+    rules: Rules,
 ) -> Result<Loaded, PolicyError> {
     let one = |problem| PolicyError {
         problems: vec![problem],
@@ -75,10 +92,13 @@ pub(super) fn load(
     let known = Known {
         environments,
         requirements: table.as_ref().ok(),
+        lint: (rules == Rules::Now).then_some(&vocabulary),
     };
     for source in sources {
         loading.file(source, &validator, &known);
     }
+    let mut warnings = std::mem::take(&mut loading.warnings);
+    warnings.sort_by(by_place);
     loading
         .problems
         .extend(table.as_ref().err().into_iter().flatten().cloned());
@@ -89,6 +109,7 @@ pub(super) fn load(
         about,
         vocabulary,
         requirements: table.unwrap_or_default(),
+        warnings,
     })
 }
 
@@ -103,6 +124,7 @@ pub(super) fn invariants<'a>(
     let known = Known {
         environments,
         requirements: Some(&policies.requirements),
+        lint: None,
     };
     let mut loading = Loading::default();
     for source in sources {
@@ -121,6 +143,12 @@ pub(super) fn invariants<'a>(
 struct Known<'a> {
     environments: Option<&'a BTreeSet<Environment>>,
     requirements: Option<&'a Requirements>,
+    /// With it, what Cedar accepts and nobody means is looked for, too.
+    lint: Option<&'a Vocabulary>,
+}
+
+fn by_place(a: &Problem, b: &Problem) -> Ordering {
+    (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column))
 }
 
 #[derive(Default)]
@@ -128,6 +156,7 @@ struct Loading {
     policies: Vec<Policy>,
     about: BTreeMap<String, PolicyInfo>,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Loading {
@@ -136,8 +165,7 @@ impl Loading {
         if self.problems.is_empty() {
             return Ok((self.policies, self.about));
         }
-        self.problems
-            .sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        self.problems.sort_by(by_place);
         Err(PolicyError {
             problems: self.problems,
         })
@@ -181,12 +209,34 @@ impl Loading {
                 let found = literal::unknown(policy, (source, span.clone()), known);
                 self.problems.extend(found);
             }
+            if let Some(vocabulary) = known.lint {
+                let found = lint(policy, (source, span.start), vocabulary);
+                self.problems.extend(found.problems);
+                self.warnings.extend(found.warnings);
+            }
             let mentions = Mentions::of(policy);
             if let Some(known) = known.requirements {
                 let found = literal::unknown_requirements(&mentions, (source, span), known);
                 self.problems.extend(found);
             }
+            if known.lint.is_none() {
+                self.open(source, policy);
+            }
             self.policy(source, policy, mentions.requirements);
+        }
+    }
+
+    /// What ever was refused as a permit for everybody.
+    fn open(&mut self, Source { name, text }: &Source, policy: &Policy) {
+        let open = policy.effect() == Effect::Permit
+            && policy.principal_constraint() == PrincipalConstraint::Any
+            && !policy.has_non_scope_constraint();
+        if open {
+            let start = policy.as_ref().loc().map_or(0, |loc| loc.span.offset());
+            let message = "the policy permits everybody under every circumstance".to_owned();
+            let hint = "name a group (`principal in Group::\"…\"`) or add a condition".to_owned();
+            let problem = Problem::at(name, text, (start, 1), message, Some(hint));
+            self.problems.push(problem);
         }
     }
 
@@ -202,33 +252,15 @@ impl Loading {
             self.problems
                 .push(Problem::at(name, text, (start, width), message, hint));
         };
-        let written = |key| {
-            policy
-                .annotation(key)
-                .map(str::trim)
-                .filter(|t| !t.is_empty())
-        };
-        let reason = written("reason");
+        let reason = written(policy, "reason");
         if reason.is_none() {
             wrong(
                 "the policy has no @reason".to_owned(),
-                "write @reason(\"…\") above it: one sentence, shown to whoever it refuses",
+                &spelt(policy, "reason", REASON),
             );
         }
-        let open = policy.effect() == Effect::Permit
-            && policy.principal_constraint() == PrincipalConstraint::Any
-            && !policy.has_non_scope_constraint();
-        if open {
-            wrong(
-                "the policy permits everybody under every circumstance".to_owned(),
-                "name a group (`principal in Group::\"…\"`) or add a condition",
-            );
-        }
-        let Some(id) = written("id") else {
-            return wrong(
-                "the policy has no @id".to_owned(),
-                "write @id(\"…\") above it: a short name, used in denials and in the log",
-            );
+        let Some(id) = written(policy, "id") else {
+            return wrong("the policy has no @id".to_owned(), &spelt(policy, "id", ID));
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if id.len() > 64 || !id.chars().all(plain) {

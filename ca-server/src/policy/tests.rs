@@ -96,7 +96,7 @@ fn problem(text: &str) -> Problem {
 #[test]
 fn a_misspelt_attribute_is_found_at_its_line_and_column() {
     let found = problem(
-        "@id(\"a\")\n@reason(\"r\")\npermit (principal, action == Action::\"login\", resource)\n\
+        "@id(\"a\")\n@reason(\"r\")\npermit (principal in Group::\"engineering\", action == Action::\"login\", resource)\n\
          when { context.mfaAge < 60 };",
     );
     assert_eq!((found.line, found.column), (4, 8), "{found}");
@@ -107,7 +107,7 @@ fn a_misspelt_attribute_is_found_at_its_line_and_column() {
 #[test]
 fn a_comparison_of_two_types_is_refused() {
     let found = problem(
-        "@id(\"a\")\n@reason(\"r\")\npermit (principal, action == Action::\"login\", resource)\n\
+        "@id(\"a\")\n@reason(\"r\")\npermit (principal in Group::\"engineering\", action == Action::\"login\", resource)\n\
          when { context.duration < \"1h\" };",
     );
     assert_eq!(found.line, 4, "{found}");

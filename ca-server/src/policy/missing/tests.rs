@@ -147,7 +147,7 @@ fn fewer_people_by_count_are_nearer_than_a_requirement() {
 fn a_requirement_that_a_permit_asks_for_is_missing_although_no_forbid_holds() {
     let policies = set_with(
         "many = [[\"8 of leads\"]]",
-        "@id(\"yes\") @reason(\"yes\")\npermit (principal, action, resource)\n\
+        "@id(\"yes\") @reason(\"yes\")\npermit (principal in Group::\"engineering\", action, resource)\n\
          when { context.met.contains(\"many\") };",
     )
     .unwrap();

@@ -59,7 +59,11 @@ pub(crate) fn policies() -> impl Strategy<Value = PolicySet> {
     prop::collection::vec(policy(), 1..7).prop_map(|texts| {
         let mut all = String::new();
         for (at, text) in texts.iter().enumerate() {
-            write!(all, "@id(\"p{at}\")\n@reason(\"reason {at}\")\n{text}").unwrap();
+            write!(
+                all,
+                "@id(\"p{at}\")\n@reason(\"reason {at}\")\n@everybody(\"any\")\n{text}"
+            )
+            .unwrap();
         }
         set_with(TABLE, &all).unwrap()
     })
@@ -145,7 +149,7 @@ proptest! {
     #[test]
     fn the_longest_time_of_a_hint_is_exact(limit in 60_u64..90_000, asked in 60_u64..200_000) {
         let policies = set(&format!(
-            "@id(\"a\") @reason(\"r\")\npermit (principal, action, resource)\n\
+            "@id(\"a\") @reason(\"r\")\npermit (principal in Group::\"engineering\", action, resource)\n\
              when {{ context.duration <= {limit} }};"
         )).unwrap();
         let mut question = login("prod", &["root"]);
