@@ -90,7 +90,8 @@ fn policies(folder: &Path, conditions: &[String]) {
         let barred = annotated("barred");
         writeln!(
             text,
-            "{permit}permit (principal, action, resource) when {{ {condition} }};"
+            "{permit}@everybody(\"so that every fact shows\")\n\
+             permit (principal, action, resource) when {{ {condition} }};"
         )
         .unwrap();
         writeln!(
