@@ -79,7 +79,11 @@ pub(crate) fn policies() -> impl Strategy<Value = PolicySet> {
     prop::collection::vec(policy(), 1..7).prop_map(|texts| {
         let mut all = String::new();
         for (at, text) in texts.iter().enumerate() {
-            write!(all, "@id(\"p{at}\")\n@reason(\"reason {at}\")\n{text}").unwrap();
+            write!(
+                all,
+                "@id(\"p{at}\")\n@reason(\"reason {at}\")\n@everybody(\"any\")\n{text}"
+            )
+            .unwrap();
         }
         set_with("lead = [[\"1 of leads\"]]\n", &all).unwrap()
     })
@@ -213,7 +217,7 @@ fn questions_that_no_policy_tells_apart_are_asked_once() {
 #[test]
 fn what_is_remembered_has_an_end() {
     let policies = set(
-        "@id(\"a\") @reason(\"r\")\npermit (principal, action, resource)\n\
+        "@id(\"a\") @reason(\"r\") @everybody(\"any\")\npermit (principal, action, resource)\n\
          when { context.duration + 1 < 100000 };",
     )
     .unwrap();

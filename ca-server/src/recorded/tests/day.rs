@@ -94,7 +94,8 @@ pub(crate) fn policies(conditions: &[String]) -> String {
         let barred = annotated("barred");
         writeln!(
             text,
-            "{permit}permit (principal, action, resource) when {{ {condition} }};"
+            "{permit}@everybody(\"so that every fact shows\")\n\
+             permit (principal, action, resource) when {{ {condition} }};"
         )
         .unwrap();
         writeln!(
