@@ -16,6 +16,7 @@ pub mod high_water;
 pub mod ledger;
 pub mod recorded;
 pub mod store;
+pub mod unused;
 // adapters
 pub mod break_glass_keys;
 pub mod identity;

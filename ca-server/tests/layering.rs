@@ -21,7 +21,14 @@ const LAYERS: &[&[&str]] = &[
         "recordable",
         "state",
     ],
-    &["clock", "high_water", "ledger", "recorded", "store"],
+    &[
+        "clock",
+        "high_water",
+        "ledger",
+        "recorded",
+        "store",
+        "unused",
+    ],
     &[
         "break_glass_keys",
         "identity",

@@ -9,6 +9,7 @@ mod history;
 mod period;
 mod replay;
 mod test;
+mod unused;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -23,6 +24,7 @@ pub use self::explain::Explain;
 pub use self::history::History;
 pub use self::replay::Replay;
 pub use self::test::Test;
+pub use self::unused::Unused;
 use super::place::UsageError;
 use crate::audit::Source;
 use crate::config::Config;
@@ -77,6 +79,9 @@ pub enum PolicyVerb {
     /// Decide everything in the log again with an edited set, and say what would change.
     #[command(after_help = replay::EXAMPLES)]
     Replay(Replay),
+    /// Find out what is permitted and nobody needed, and propose a tighter set.
+    #[command(after_help = unused::EXAMPLES)]
+    Unused(Unused),
 }
 
 /// What the commands need from the configuration.
@@ -129,6 +134,7 @@ pub fn run(
         PolicyVerb::Explain(asked) => explain::run(asked, setting, json, out),
         PolicyVerb::History(asked) => return history::run(asked, setting, json, out),
         PolicyVerb::Replay(asked) => return replay::run(asked, setting, json, out),
+        PolicyVerb::Unused(asked) => return unused::run(asked, setting, json, out),
     };
     Ok(done?)
 }
