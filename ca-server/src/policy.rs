@@ -39,7 +39,9 @@ use self::index::Index;
 use self::load::{Loaded, Rules};
 use self::request::Vocabulary;
 
-pub use self::case::{Case, Cases, Coverage, Nearest, Outcome, case_text, run_all};
+pub use self::case::{
+    Case, Cases, Coverage, Nearest, Outcome, case_named, case_text, nearest_permit, run_all,
+};
 pub use self::decide::{Decision, Denial, Reason, ask, decide};
 pub use self::error::{PolicyError, Problem};
 pub use self::finding::{Condition, Finding, findings};

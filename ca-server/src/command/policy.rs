@@ -28,7 +28,7 @@ pub use self::unused::Unused;
 use super::place::UsageError;
 use crate::audit::Source;
 use crate::config::Config;
-use crate::policy::PolicySet;
+use crate::policy::{PolicySet, Question};
 use crate::policy_files::{self, PolicyFilesError};
 
 /// Done, and the answer is yes: for `explain`, a permit.
@@ -104,6 +104,13 @@ impl PolicySetting {
         accounts.map(|accounts| accounts.keys().cloned().collect())
     }
 
+    /// The other accounts of the environment that `question` is about, for hints.
+    fn accounts_beside(&self, question: &Question) -> &[Principal] {
+        let environment = question.on.environment();
+        let accounts = environment.and_then(|name| self.accounts.as_ref()?.get(name));
+        accounts.map_or(&[], Vec::as_slice)
+    }
+
     /// The log that decisions are read back from.
     fn log(&self) -> anyhow::Result<Source> {
         let config = self.config.as_deref().ok_or(UsageError(
@@ -131,7 +138,7 @@ pub fn run(
     let done = match &command.verb {
         PolicyVerb::Check => check::run(setting, json, out),
         PolicyVerb::Test(asked) => test::run(asked, setting, json, out),
-        PolicyVerb::Explain(asked) => explain::run(asked, setting, json, out),
+        PolicyVerb::Explain(asked) => return explain::run(asked, setting, json, out),
         PolicyVerb::History(asked) => return history::run(asked, setting, json, out),
         PolicyVerb::Replay(asked) => return replay::run(asked, setting, json, out),
         PolicyVerb::Unused(asked) => return unused::run(asked, setting, json, out),

@@ -17,9 +17,10 @@ use ca_core::name::Principal;
 
 use super::PolicySet;
 use super::alter::Budget;
+use super::decide::ask;
 use super::error::{PolicyError, Problem};
 use super::question::Question;
-use super::spelling::suggestion;
+use super::spelling::{nearest, suggestion};
 use super::verdict::Verdict;
 
 pub use self::coverage::Coverage;
@@ -156,6 +157,40 @@ pub fn run_all(files: &[Cases], policies: &PolicySet) -> Vec<Outcome> {
         outcomes.push(outcome);
     }
     outcomes
+}
+
+/// The case called `name`, with its file.
+///
+/// # Errors
+///
+/// A sentence, if there is none, or if several files have one.
+pub fn case_named<'a>(files: &'a [Cases], name: &str) -> Result<(&'a Cases, &'a Case), String> {
+    let mut found = each(files).filter(|(_, case)| case.name == name);
+    let places = || {
+        let found = each(files).filter(|(_, case)| case.name == name);
+        let places = found.map(|(file, case)| format!("{}:{}", file.file, case.line));
+        places.collect::<Vec<_>>().join(", ")
+    };
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (Some(_), Some(_)) => Err(format!("several cases are called {name:?}: {}", places())),
+        (None, _) => {
+            let near = nearest(name, each(files).map(|(_, case)| case.name.as_str()));
+            let near = near.map(|near| format!("; did you mean {near:?}?"));
+            Err(format!(
+                "no case is called {name:?}{}",
+                near.unwrap_or_default()
+            ))
+        }
+    }
+}
+
+/// The smallest change to `question`, which is not permitted, that would make it so; more than two
+/// only where hints find them.
+#[must_use]
+pub fn nearest_permit(policies: &PolicySet, question: &Question) -> Option<Nearest> {
+    let permitted = |question: &Question| ask(policies, question).is_permit();
+    outcome::changed(policies, question, &permitted, &mut Budget::new())
 }
 
 /// Every case with its file, in the order of the files.

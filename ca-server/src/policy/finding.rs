@@ -98,7 +98,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// `None` if the policy is about something else.
+    /// `None` if the policy is about something else: by its scope, or by a condition that is one.
     fn finding(&self, policy: &Policy) -> Option<Finding> {
         let id = policy.id().to_string();
         let info = self.policies.policies().get(&id)?;
@@ -122,6 +122,9 @@ impl Asked<'_> {
             let (mut all, mut others) = (Vec::new(), Vec::new());
             for part in clause.parts {
                 let holds = self.holds(part);
+                if holds == Ok(false) && !clause.unless && about_resource(part) {
+                    return None;
+                }
                 // Cedar never gets there once something failed: what is missing then is no error.
                 let moot = erred || !failed.is_empty() || !others.is_empty();
                 match holds {
@@ -250,6 +253,18 @@ impl Asked<'_> {
         }
         facts
     }
+}
+
+/// Whether `part` looks at nothing but what the question is about: a scope in other words.
+fn about_resource(part: &Expr) -> bool {
+    let mut variables = part
+        .subexpressions()
+        .filter_map(|inner| match inner.expr_kind() {
+            ExprKind::Var(variable) => Some(*variable),
+            _ => None,
+        });
+    let any = variables.next();
+    any == Some(Var::Resource) && variables.all(|variable| variable == Var::Resource)
 }
 
 /// Seconds with what they come to.

@@ -6,7 +6,7 @@ use super::*;
 use crate::policy::EXAMPLES;
 
 #[derive(Parser)]
-struct Program {
+pub(super) struct Program {
     #[command(flatten)]
     policy: PolicyCommand,
 }
@@ -41,6 +41,14 @@ fn policy_with(
 ) -> (u8, String) {
     let words = std::iter::once("policy").chain(line.split_whitespace());
     let program = Program::try_parse_from(words).unwrap();
+    run_in(dir, accounts, &program)
+}
+
+pub(super) fn run_in(
+    dir: &Path,
+    accounts: Option<BTreeMap<Environment, Vec<Principal>>>,
+    program: &Program,
+) -> (u8, String) {
     let setting = PolicySetting {
         policy_dir: dir.to_owned(),
         accounts,
@@ -129,48 +137,4 @@ fn check_points_at_the_error_and_exits_2() {
     assert_eq!(code, EXIT_USAGE);
     let json: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["problems"][0]["line"], 4, "{text}");
-}
-
-#[test]
-fn explain_names_policy_place_reason_and_what_would_help() {
-    let dir = folder();
-    let line = "explain --user alice --group engineering --environment prod --account root";
-    let (code, text) = policy(dir.path(), line);
-    assert_eq!(code, EXIT_DENIED);
-    assert_eq!(
-        text,
-        "deny\n  root: prod-root-needs-approval (sensitive.cedar:20): root in prod needs the \
-         approval of another person from group approver\n\
-         requirement prod-root (1 of approver) lacks 1 of approver\n\
-         hint: needs 1 approval: 1 of approver\nhint: account deploy is allowed\n"
-    );
-    let (code, text) = policy(dir.path(), &format!("{line} --approved-by carol:approver"));
-    assert_eq!(code, EXIT_OK);
-    assert!(
-        text.starts_with("permit\n  prod-root (sensitive.cedar:8): "),
-        "{text}"
-    );
-    let met = "requirement prod-root (1 of approver) is met\n";
-    assert!(text.ends_with(met), "{text}");
-}
-
-#[test]
-fn explain_speaks_json() {
-    let dir = folder();
-    let line = "explain --json --user alice --group engineering --environment prod \
-                --account deploy --for 2h";
-    let (code, text) = policy(dir.path(), line);
-    assert_eq!(code, EXIT_DENIED);
-    let json: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(json["decision"], "deny");
-    assert_eq!(json["hints"][0]["changes"][0]["seconds_max"], 3600);
-    assert_eq!(json["hints"][0]["sentence"], "allowed for at most 1 h");
-}
-
-#[test]
-fn explain_refuses_a_question_without_an_account() {
-    let dir = folder();
-    let (code, text) = policy(dir.path(), "explain --user alice --environment prod");
-    assert_eq!(code, EXIT_USAGE);
-    assert!(text.contains("--account"), "{text}");
 }

@@ -121,8 +121,18 @@ pub(super) fn nearest(case: &Case, policies: &PolicySet, budget: &mut Budget) ->
     if wanted(&case.question) {
         return None;
     }
-    let found = alter::nearest(policies, &case.question, &wanted, budget)?;
-    let before = lines(&case.question);
+    changed(policies, &case.question, &wanted, budget)
+}
+
+/// The smallest change to `question` that makes it as `wanted`.
+pub(super) fn changed(
+    policies: &PolicySet,
+    question: &Question,
+    wanted: &dyn Fn(&Question) -> bool,
+    budget: &mut Budget,
+) -> Option<Nearest> {
+    let found = alter::nearest(policies, question, wanted, budget)?;
+    let before = lines(question);
     let changed = lines(&found.question);
     let changed = changed.iter().filter(|line| !before.contains(line));
     let toml = changed.map(|line| format!("{} = {}\n", line.key, line.value));
