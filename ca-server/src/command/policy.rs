@@ -1,5 +1,5 @@
-//! `ca-server policy check | test | explain`: what the policies in a folder are, whether they
-//! decide as their cases say, and why somebody may or may not do something.
+//! `ca-server policy check | test | explain | who`: what the policies in a folder are, whether they
+//! decide as their cases say, why somebody may or may not do something, and who can.
 //!
 //! Finds no folder by itself: the caller resolves `--dir` or `--config` and passes it in.
 
@@ -9,6 +9,7 @@ mod history;
 mod period;
 mod replay;
 mod test;
+mod who;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -23,6 +24,7 @@ pub use self::explain::Explain;
 pub use self::history::History;
 pub use self::replay::Replay;
 pub use self::test::Test;
+pub use self::who::Who;
 use super::place::UsageError;
 use crate::audit::Source;
 use crate::config::Config;
@@ -77,6 +79,9 @@ pub enum PolicyVerb {
     /// Decide everything in the log again with an edited set, and say what would change.
     #[command(after_help = replay::EXAMPLES)]
     Replay(Replay),
+    /// Say who can get what and what it takes, and what other policies would change about it.
+    #[command(after_help = who::EXAMPLES)]
+    Who(Box<Who>),
 }
 
 /// What the commands need from the configuration.
@@ -129,6 +134,7 @@ pub fn run(
         PolicyVerb::Explain(asked) => explain::run(asked, setting, json, out),
         PolicyVerb::History(asked) => return history::run(asked, setting, json, out),
         PolicyVerb::Replay(asked) => return replay::run(asked, setting, json, out),
+        PolicyVerb::Who(asked) => return who::run(asked, setting, json, out),
     };
     Ok(done?)
 }
