@@ -20,3 +20,4 @@ mod policies;
 mod policy_cases;
 mod support;
 mod webhooks;
+mod who;

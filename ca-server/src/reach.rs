@@ -16,14 +16,17 @@ use ca_core::name::{Environment, NameError, Principal, Subject};
 use ca_core::time::Timestamp;
 
 pub use self::addresses::Addresses;
+pub use self::compare::{Change, compare};
 pub use self::hours::Hours;
 pub use self::lost::{BreakGlassLoss, break_glass_lost};
 pub use self::survey::{Reach, Survey};
 pub use self::way::{Longest, Need, Way};
 use crate::directory::Directory;
 use crate::policy::{Action, On, Person};
+use crate::state::Known;
 
 mod addresses;
+mod compare;
 mod fewest;
 mod found;
 mod hours;
@@ -37,6 +40,9 @@ mod survey;
 #[cfg(test)]
 mod tests;
 mod way;
+
+/// Stands for every login name that is not listed; shown as `*`.
+pub const OTHER_ACCOUNT: &str = "any-other-account";
 
 /// Issuer of people who are supposed, where no other is known.
 const ISSUER: &str = "https://supposed.invalid";
@@ -90,14 +96,21 @@ pub enum Acquaintance {
 impl Actor {
     /// Everybody in the directory.
     pub fn seen(directory: &Directory) -> impl Iterator<Item = Self> {
-        directory.people().map(|(subject, known)| Self {
+        let people = directory.people();
+        people.map(|(subject, known)| Self::from_log(subject, known))
+    }
+
+    /// One of those in the directory.
+    #[must_use]
+    pub fn from_log(subject: &Subject, known: &Known) -> Self {
+        Self {
             who: Person {
                 name: known.user.clone(),
                 subject: subject.clone(),
                 groups: known.groups.clone(),
             },
             known: Acquaintance::Seen(known.seen),
-        })
+        }
     }
 
     /// Anyone in these groups and no other, at `issuer`.
@@ -155,8 +168,9 @@ pub enum Whose {
 }
 
 impl Target {
-    /// Everything that can be got where these environments with these accounts exist. Approving and
-    /// reviewing what is one's own is left out: the authority refuses it whatever policy says.
+    /// Everything that can be got where these environments with these accounts exist, and for each
+    /// environment what can be got of an account that is not listed. Approving and reviewing what is
+    /// one's own is left out: the authority refuses it whatever policy says.
     #[must_use]
     pub fn all(accounts: &BTreeMap<Environment, BTreeSet<Principal>>) -> Vec<Self> {
         let mut targets = Vec::new();
@@ -165,10 +179,10 @@ impl Target {
             targets.push(Self { action, on, whose });
         };
         for (environment, names) in accounts {
-            for name in names {
+            for name in names.iter().cloned().chain(OTHER_ACCOUNT.parse().ok()) {
                 let on = On::Accounts {
                     environment: environment.clone(),
-                    principals: vec![name.clone()],
+                    principals: vec![name],
                 };
                 add(Action::Login, &on, Whose::Nobodys);
                 add(Action::BreakGlass, &on, Whose::Nobodys);
@@ -184,7 +198,8 @@ impl Target {
         targets
     }
 
-    /// `prod/root`, `prod`, or nothing for the authority itself.
+    /// `prod/root`, `prod/*` for accounts that are not listed, `prod`, or nothing for the authority
+    /// itself.
     #[must_use]
     pub fn place(&self) -> String {
         match &self.on {
@@ -193,7 +208,8 @@ impl Target {
                 principals,
             } => {
                 let name = principals.first().map_or("", Principal::as_str);
-                format!("{environment}/{name}")
+                let shown = if name == OTHER_ACCOUNT { "*" } else { name };
+                format!("{environment}/{shown}")
             }
             On::Environment(name) => name.to_string(),
             On::Authority => String::new(),

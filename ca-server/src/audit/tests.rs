@@ -1,6 +1,7 @@
 //! A log with real certificates in it; then one byte of it is changed, anywhere.
 
 mod log;
+mod people;
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! `ca-server policy check | test | explain`: what the policies in a folder are, whether they
-//! decide as their cases say, and why somebody may or may not do something.
+//! `ca-server policy check | test | explain | who`: what the policies in a folder are, whether they
+//! decide as their cases say, why somebody may or may not do something, and who can.
 //!
 //! Finds no folder by itself: the caller resolves `--dir` or `--config` and passes it in.
 
@@ -10,6 +10,7 @@ mod period;
 mod replay;
 mod test;
 mod unused;
+mod who;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -25,6 +26,7 @@ pub use self::history::History;
 pub use self::replay::Replay;
 pub use self::test::Test;
 pub use self::unused::Unused;
+pub use self::who::Who;
 use super::place::UsageError;
 use crate::audit::Source;
 use crate::config::Config;
@@ -82,6 +84,9 @@ pub enum PolicyVerb {
     /// Find out what is permitted and nobody needed, and propose a tighter set.
     #[command(after_help = unused::EXAMPLES)]
     Unused(Unused),
+    /// Say who can get what and what it takes, and what other policies would change about it.
+    #[command(after_help = who::EXAMPLES)]
+    Who(Box<Who>),
 }
 
 /// What the commands need from the configuration.
@@ -142,6 +147,7 @@ pub fn run(
         PolicyVerb::History(asked) => return history::run(asked, setting, json, out),
         PolicyVerb::Replay(asked) => return replay::run(asked, setting, json, out),
         PolicyVerb::Unused(asked) => return unused::run(asked, setting, json, out),
+        PolicyVerb::Who(asked) => return who::run(asked, setting, json, out),
     };
     Ok(done?)
 }

@@ -92,7 +92,7 @@ pub(super) fn needed(mut ways: Vec<Way>) -> Vec<Way> {
 }
 
 /// Whether whoever can go the way `other` can go `one`, as far and whenever.
-fn serves_for(one: &Way, other: &Way) -> bool {
+pub(super) fn serves_for(one: &Way, other: &Way) -> bool {
     let met = |need: &Need| other.needs.iter().any(|has| meets(has, need));
     let since = one
         .since

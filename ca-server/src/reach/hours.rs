@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 /// Minutes of a day.
 const DAY: u32 = 24 * 60;
 /// Minutes of a week.
-pub(super) const WEEK: u32 = 7 * DAY;
+const WEEK: u32 = 7 * DAY;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 

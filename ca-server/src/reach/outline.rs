@@ -52,6 +52,7 @@ pub(super) struct Mentions {
     pub(super) identity: bool,
     /// Ids of accounts: `prod/root`.
     pub(super) accounts: BTreeSet<String>,
+    pub(super) environments: BTreeSet<String>,
     pub(super) ranges: BTreeSet<IpNet>,
     /// `isLoopback` and `isMulticast`.
     pub(super) kinds_of_address: BTreeSet<String>,
@@ -166,6 +167,7 @@ impl Mentions {
         self.users.extend(other.users.iter().cloned());
         self.identity |= other.identity;
         self.accounts.extend(other.accounts.iter().cloned());
+        self.environments.extend(other.environments.iter().cloned());
         self.ranges.extend(other.ranges.iter().copied());
         self.kinds_of_address
             .extend(other.kinds_of_address.iter().cloned());
@@ -234,6 +236,7 @@ impl Mentions {
             "Group" => &mut self.groups,
             "User" => &mut self.users,
             "Account" => &mut self.accounts,
+            "Environment" => &mut self.environments,
             _ => return,
         };
         names.insert(id.to_owned());

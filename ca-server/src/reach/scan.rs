@@ -57,7 +57,12 @@ impl Search<'_> {
         let permits = |spot: &Spot| self.permits(so, &self.ground.at(*spot, texts));
         let permits: Vec<bool> = spots.iter().map(permits).collect();
         let permitted = spots.iter().zip(&permits).filter(|(_, permits)| **permits);
-        let permitted: Vec<Spot> = permitted.map(|(spot, _)| *spot).collect();
+        let mut permitted: Vec<Spot> = permitted.map(|(spot, _)| *spot).collect();
+        let is_full = |spot: &Spot| spot.now.unix_seconds() % 3600 == 0;
+        // What is left for the last minutes of some hour is searched there when nothing covers it.
+        if permitted.iter().any(is_full) {
+            permitted.retain(is_full);
+        }
         let base = permitted.first().copied()?;
         let mut situations = self.different(so, (base, &permitted), texts);
         let more = more.iter().map(|texts| self.ground.at(base, texts));

@@ -12,6 +12,8 @@ use super::outline::Mentions;
 const ERAS_MAX: usize = 8;
 /// Pairs of a reason and a ticket that are tried.
 const TEXTS_MAX: usize = 16;
+/// Of an hour.
+pub(super) const LAST_MINUTE: u64 = 59;
 /// Hours of a week.
 const HOURS: u64 = 168;
 
@@ -20,8 +22,8 @@ const HOURS: u64 = 168;
 pub(super) struct Era {
     pub(super) start: Timestamp,
     pub(super) end: Option<Timestamp>,
-    /// One for each hour of the week, as far as the era reaches; one alone where no policy looks at
-    /// the time.
+    /// One or two for each hour of the week, as far as the era reaches; one alone where no policy
+    /// looks at the time.
     pub(super) moments: Vec<Timestamp>,
 }
 
@@ -65,7 +67,7 @@ impl Ground {
             eras: eras(mentions, now),
             places: candidates(mentions),
             texts: texts(mentions),
-            by_the_minute: mentions.any(&["now"]),
+            by_the_minute: by_the_minute(mentions),
         }
     }
 
@@ -113,24 +115,35 @@ fn eras(mentions: &Mentions, now: Timestamp) -> Vec<Era> {
     let era = |(start, end): (Timestamp, Option<Timestamp>)| Era {
         start,
         end,
-        moments: moments(start, end),
+        moments: moments(mentions, start, end),
     };
     starts.zip(ends).map(era).collect()
 }
 
 /// The full hours after `start`, one of each in the week; `start` itself where there is none before
-/// `end`.
-fn moments(start: Timestamp, end: Option<Timestamp>) -> Vec<Timestamp> {
+/// `end`. With their last minutes, where minutes may matter.
+fn moments(mentions: &Mentions, start: Timestamp, end: Option<Timestamp>) -> Vec<Timestamp> {
+    let last: &[u64] = if by_the_minute(mentions) {
+        &[LAST_MINUTE]
+    } else {
+        &[]
+    };
     let hour = start.unix_seconds().div_ceil(3600);
     let hours = (hour..hour.saturating_add(HOURS)).map(|hour| hour.saturating_mul(3600));
-    let moments = hours.map(Timestamp::from_unix_seconds);
-    let mut found: Vec<Timestamp> = moments
-        .take_while(|moment| end.is_none_or(|end| *moment < end))
-        .collect();
+    let moments = hours.flat_map(|hour| {
+        let minutes = std::iter::once(0).chain(last.iter().copied());
+        minutes.map(move |minute| Timestamp::from_unix_seconds(hour.saturating_add(minute * 60)))
+    });
+    let before = |moment: &Timestamp| end.is_none_or(|end| *moment < end);
+    let mut found: Vec<Timestamp> = moments.take_while(before).collect();
     if found.is_empty() {
         found.push(start);
     }
     found
+}
+
+fn by_the_minute(mentions: &Mentions) -> bool {
+    mentions.any(&["now"])
 }
 
 fn texts(mentions: &Mentions) -> Vec<Texts> {

@@ -7,9 +7,9 @@ use ca_core::time::Timestamp;
 
 use super::addresses::Addresses;
 use super::found::Seed;
-use super::hours::{Hours, WEEK, minute_of_week};
+use super::hours::{Hours, minute_of_week};
 use super::search::Search;
-use super::situation::Era;
+use super::situation::{Era, LAST_MINUTE, Spot};
 use super::way::Way;
 use crate::policy::Question;
 
@@ -68,13 +68,33 @@ impl Search<'_> {
                 places.push((hours, place, self.moved(question, place, *now)));
             }
         }
-        let extent = |(hours, _, question): &(Hours, usize, Question)| {
+        let own = |spot: &(&Spot, &bool)| {
+            let address = self
+                .ground
+                .places
+                .get(spot.0.place)
+                .map(|place| place.address);
+            spot.0.era == at
+                && spot.0.now == question.facts.now
+                && address == Some(question.facts.source)
+        };
+        let own = spots
+            .iter()
+            .zip(&seed.holds)
+            .find(own)
+            .map(|(spot, _)| spot.place);
+        let extent = |(hours, _, asked): &(Hours, usize, Question)| {
             let covering = places.iter().filter(|(more, _, _)| more.covers(hours));
             let covering: BTreeSet<usize> = covering.map(|(_, place, _)| *place).collect();
+            // Where and when it was found, nothing longer is permitted like this.
+            let mut found = places.iter().filter(|(_, place, _)| own == Some(*place));
+            let asked = match found.next() {
+                Some((same, _, _)) if same == hours => question,
+                _ => asked,
+            };
             let addresses = Addresses::of(&self.ground.places, &covering);
-            ((hours.clone(), addresses), question.clone())
+            ((hours.clone(), addresses), asked.clone())
         };
-        // The last one of several wins, whichever: each is a question that is permitted.
         places.iter().map(extent).collect()
     }
 
@@ -83,51 +103,50 @@ impl Search<'_> {
             return Hours::always();
         }
         let held = |at: usize| holds.get(at) == Some(&true);
-        let count = era.moments.len();
-        let mut spans = Vec::new();
-        for (at, &moment) in era.moments.iter().enumerate().filter(|(at, _)| held(*at)) {
-            // A week is a ring.
-            let before = at.checked_sub(1).unwrap_or(count.saturating_sub(1));
-            let after = at.saturating_add(1) % count;
+        let moments = era.moments.iter().copied().enumerate();
+        let full = moments.filter(|(_, moment)| moment.unix_seconds() % 3600 == 0);
+        let spans = full.filter_map(|(at, moment)| {
             let start = minute_of_week(moment);
-            let (mut first, mut end) = (start, start.saturating_add(60));
-            if self.ground.by_the_minute && !held(after) {
-                let permits = |minutes| self.permits_at(question, place, later(moment, minutes));
-                end = start.saturating_add(reach(permits).saturating_add(1));
+            if !self.ground.by_the_minute {
+                return held(at).then_some((start, start.saturating_add(60)));
             }
-            if self.ground.by_the_minute && !held(before) {
-                let permits = |minutes| self.permits_at(question, place, earlier(moment, minutes));
-                let lead = reach(permits);
-                // Monday may begin on Sunday.
-                if lead > first {
-                    (first, end) = (first.saturating_add(WEEK), end.saturating_add(WEEK));
-                }
-                first = first.saturating_sub(lead);
-            }
-            spans.push((first, end));
-        }
-        Hours::of(spans)
+            // A minute counts if it holds from its first second to its last.
+            let whole = |minute: u32| {
+                let first = moment.plus(Duration::from_secs(u64::from(minute) * 60));
+                let last = first.plus(Duration::from_secs(59));
+                self.permits_at(question, place, first) && self.permits_at(question, place, last)
+            };
+            let (from, before) = part_of_hour((held(at), held(at.saturating_add(1))), whole)?;
+            Some((start.saturating_add(from), start.saturating_add(before)))
+        });
+        Hours::of(spans.collect::<Vec<_>>())
     }
 }
 
-/// How many minutes of the hour hold in a row from 0 on, where 0 does and 60 does not.
-fn reach(holds: impl Fn(u32) -> bool) -> u32 {
-    let (mut low, mut high) = (0_u32, 60_u32);
-    while low.saturating_add(1) < high {
+/// The minutes of an hour that hold, from and before, where it is known whether its first and its last
+/// one begin as ones that do.
+fn part_of_hour(ends: (bool, bool), whole: impl Fn(u32) -> bool) -> Option<(u32, u32)> {
+    let last = u32::try_from(LAST_MINUTE).unwrap_or_default();
+    let (from, before) = match ends {
+        (false, false) => return None,
+        (true, true) if whole(last) => (0, last.saturating_add(1)),
+        (true, true) => (0, last),
+        (true, false) => (0, turn(last, |minute| whole(minute))),
+        (false, true) => (turn(last, |minute| !whole(minute)), last.saturating_add(1)),
+    };
+    (from < before).then_some((from, before))
+}
+
+/// The first of `0..=last` for which it is no longer so, if it is not so for the last one.
+fn turn(last: u32, so: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high) = (0, last);
+    while low < high {
         let middle = low.midpoint(high);
-        if holds(middle) {
-            low = middle;
+        if so(middle) {
+            low = middle.saturating_add(1);
         } else {
             high = middle;
         }
     }
     low
-}
-
-fn later(moment: Timestamp, minutes: u32) -> Timestamp {
-    moment.plus(Duration::from_secs(u64::from(minutes) * 60))
-}
-
-fn earlier(moment: Timestamp, minutes: u32) -> Timestamp {
-    moment.minus(Duration::from_secs(u64::from(minutes) * 60))
 }

@@ -70,11 +70,17 @@ impl<'a> Survey<'a> {
         self.mentions().identity
     }
 
-    /// Accounts that policies name, by environment.
+    /// Environments and accounts that policies name.
     #[must_use]
     pub fn accounts(&self) -> BTreeMap<Environment, BTreeSet<Principal>> {
-        let mut found: BTreeMap<Environment, BTreeSet<Principal>> = BTreeMap::new();
-        for id in self.mentions().accounts {
+        let mentions = self.mentions();
+        let environments = mentions
+            .environments
+            .iter()
+            .filter_map(|id| id.parse().ok());
+        let mut found: BTreeMap<Environment, BTreeSet<Principal>> =
+            environments.map(|name| (name, BTreeSet::new())).collect();
+        for id in &mentions.accounts {
             let parts = id.split_once('/');
             let parts = parts.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
             if let Some((environment, name)) = parts {
@@ -167,7 +173,7 @@ impl<'a> Survey<'a> {
     }
 
     /// None where no permit is about it.
-    fn search<'b>(&'b self, who: &'b Person, target: &'b Target) -> Option<Search<'b>> {
+    pub(super) fn search<'b>(&'b self, who: &'b Person, target: &'b Target) -> Option<Search<'b>> {
         let outlines = self.outlines.iter();
         let about = outlines.filter(|one| one.is_about(target) && one.may_be_about(who));
         let mut mentions = Mentions::default();

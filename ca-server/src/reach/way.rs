@@ -100,6 +100,12 @@ impl Way {
         })
     }
 
+    /// Whether it is a way to do this.
+    #[must_use]
+    pub fn is_for(&self, action: Action) -> bool {
+        self.question.action == action
+    }
+
     /// Whether this is the same access, whichever policies it is thanks to.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
@@ -119,7 +125,7 @@ impl Way {
     #[must_use]
     pub fn conditions(&self) -> Vec<String> {
         let mut phrases: Vec<String> = Vec::new();
-        let of_request = self.question.action == Action::Approve;
+        let of_request = self.is_for(Action::Approve);
         let totp = self.needs.contains(&Need::Totp);
         let fresh = |need: &Need| matches!(need, Need::FreshFactor { .. });
         let fresh = self.needs.iter().any(fresh);
@@ -141,7 +147,7 @@ impl Way {
         phrases.extend(self.since.map(|time| format!("from {time}")));
         phrases.extend(self.until.map(|time| format!("until {time}")));
         phrases.extend(self.addresses.words());
-        if self.question.action == Action::BreakGlass {
+        if self.is_for(Action::BreakGlass) {
             phrases.push("reviewed afterwards".to_owned());
         }
         phrases
