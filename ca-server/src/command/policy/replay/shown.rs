@@ -118,17 +118,17 @@ impl Told<'_> {
             let count = counted(report.by_others, "decision");
             writeln!(out, "{count} would come out the same by other policies")?;
         }
-        for id in report.idle(self.set) {
-            let any_more = if report.decided.contains(id) {
-                " any more"
-            } else {
-                ""
-            };
-            writeln!(
-                out,
-                "policy {id} ({}) decides nothing{any_more}",
-                place(self.set, id)
-            )?;
+        let (before, never): (Vec<&str>, Vec<&str>) = report
+            .idle(self.set)
+            .into_iter()
+            .partition(|id| report.decided.contains(*id));
+        for id in before {
+            let place = place(self.set, id);
+            writeln!(out, "policy {id} ({place}) decides nothing any more")?;
+        }
+        if !never.is_empty() {
+            let count = counted_as(number(never.len()), ("policy", "policies"));
+            writeln!(out, "{count} decided nothing, then or now (--json names them)")?;
         }
         for (fact, count) in &report.lacking {
             let decisions = counted(count.count, "decision");
