@@ -212,10 +212,12 @@ impl Told<'_> {
         let id = &finding.policy;
         let at = place(self.policies, id);
         let (did, could, times) = (finding.did, finding.could, finding.times);
-        write!(out, "\n{id} ({at}): {did} of {could} people, {times} times")?;
+        let plural = if times == 1 { "" } else { "s" };
+        let who = format!("{did} of {could} who could");
+        write!(out, "\n{id} ({at}): used {times} time{plural} by {who}")?;
         if let (Some(longest), Some(usual)) = (finding.longest, finding.usual) {
             let [longest, usual] = [longest, usual].map(words);
-            write!(out, ", at most {longest}, mostly up to {usual}")?;
+            write!(out, ", for at most {longest} (19 of 20: {usual})")?;
         }
         if let Some(allowed) = finding.allowed {
             write!(out, "; {} allowed", words(allowed))?;
