@@ -172,7 +172,7 @@ fn proofs(change: &Change<'_>, limit: Duration) -> Result<(), String> {
     let known = Some(&environments);
     let invariants = policy_files::load_invariants(change.dir, change.new, known);
     let invariants = invariants.map_err(|error| error.to_string())?;
-    if invariants.len() == 0 {
+    if invariants.is_empty() {
         return Err("there is no invariant".to_owned());
     }
     // Stops with the process; until then each proof has its limit.
