@@ -160,7 +160,13 @@ impl Looking<'_> {
                 let place = span(part).unwrap_or(self.scope);
                 // What never holds Cedar finds itself.
                 let never = ExprKind::Lit(Literal::Bool(clause.unless));
-                let variable = |inner: &Expr| matches!(inner.expr_kind(), ExprKind::Var(_));
+                // Whom an entity is a member of depends on who asks, too.
+                let variable = |inner: &Expr| {
+                    matches!(
+                        inner.expr_kind(),
+                        ExprKind::Var(_) | ExprKind::Lit(Literal::EntityUID(_))
+                    )
+                };
                 if !part.subexpressions().any(variable) && *part.expr_kind() != never {
                     let message = format!("the condition {:?} says nothing", text(part));
                     let hint = "it is the same for every request: leave it out, or write what it should ask";

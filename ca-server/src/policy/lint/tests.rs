@@ -25,63 +25,66 @@ const ANYBODY: &str =
     "permit (principal, action == Action::\"login\", resource in Environment::\"prod\")";
 const SRE: &str = "permit (principal in Group::\"sre\", action == Action::\"login\", resource)";
 
+/// Conditions, and whether they leave a permit for everybody.
+const CONDITIONS: &[(&str, bool)] = &[
+    ("", true),
+    ("when { context.duration <= 3600 }", true),
+    (
+        "when { context.source.isInRange(ip(\"10.0.0.0/8\")) && context.token_bound }",
+        true,
+    ),
+    ("when { principal is User }", true),
+    ("when { context.approvals >= 2 }", true),
+    ("when { principal in Group::\"sre\" }", false),
+    (
+        "when { context.duration <= 60 && principal.name == \"alice\" }",
+        false,
+    ),
+    (
+        "when { context.duration <= 60 } when { principal in Group::\"sre\" }",
+        false,
+    ),
+    (
+        "when { principal in Group::\"a\" || principal in Group::\"b\" }",
+        false,
+    ),
+    (
+        "when { principal in Group::\"a\" || context.duration <= 60 }",
+        true,
+    ),
+    ("when { context.on_call }", false),
+    ("when { !context.on_call }", true),
+    (
+        "when { context has holder && context.holder == principal }",
+        false,
+    ),
+    ("unless { principal in Group::\"contractors\" }", false),
+    (
+        "unless { principal in Group::\"contractors\" && context.hour < 8 }",
+        true,
+    ),
+    (
+        "unless { principal in Group::\"contractors\" || context.hour < 8 }",
+        false,
+    ),
+    ("unless { context.hour < 8 }", true),
+    (
+        "when { if principal in Group::\"a\" then context.duration < 60 else false }",
+        false,
+    ),
+    (
+        "when { if context.on_call then principal in Group::\"a\" else context.token_bound }",
+        false,
+    ),
+    (
+        "when { if context.token_bound then principal in Group::\"a\" else context.hour < 8 }",
+        true,
+    ),
+];
+
 #[test]
 fn a_permit_is_for_everybody_unless_each_way_to_meet_it_says_who() {
-    for (conditions, everybody) in [
-        ("", true),
-        ("when { context.duration <= 3600 }", true),
-        (
-            "when { context.source.isInRange(ip(\"10.0.0.0/8\")) && context.token_bound }",
-            true,
-        ),
-        ("when { principal is User }", true),
-        ("when { context.approvals >= 2 }", true),
-        ("when { principal in Group::\"sre\" }", false),
-        (
-            "when { context.duration <= 60 && principal.name == \"alice\" }",
-            false,
-        ),
-        (
-            "when { context.duration <= 60 } when { principal in Group::\"sre\" }",
-            false,
-        ),
-        (
-            "when { principal in Group::\"a\" || principal in Group::\"b\" }",
-            false,
-        ),
-        (
-            "when { principal in Group::\"a\" || context.duration <= 60 }",
-            true,
-        ),
-        ("when { context.on_call }", false),
-        ("when { !context.on_call }", true),
-        (
-            "when { context has holder && context.holder == principal }",
-            false,
-        ),
-        ("unless { principal in Group::\"contractors\" }", false),
-        (
-            "unless { principal in Group::\"contractors\" && context.hour < 8 }",
-            true,
-        ),
-        (
-            "unless { principal in Group::\"contractors\" || context.hour < 8 }",
-            false,
-        ),
-        ("unless { context.hour < 8 }", true),
-        (
-            "when { if principal in Group::\"a\" then context.duration < 60 else false }",
-            false,
-        ),
-        (
-            "when { if context.on_call then principal in Group::\"a\" else context.token_bound }",
-            false,
-        ),
-        (
-            "when { if context.token_bound then principal in Group::\"a\" else context.hour < 8 }",
-            true,
-        ),
-    ] {
+    for &(conditions, everybody) in CONDITIONS {
         let found = problems("", ANYBODY, conditions);
         assert_eq!(
             found.len(),
@@ -208,6 +211,7 @@ fn a_value_that_a_fact_never_has_is_refused() {
         );
     }
     for condition in [
+        "User::\"https://i.example#bob\" in Group::\"sre\"",
         "context.mfa_kind == \"recovery\"",
         "context.weekday == 7",
         "context.hour == 0",
