@@ -164,9 +164,30 @@ fn a_set_that_is_not_proved_does_not_start_and_neither_does_one_without_a_solver
     for part in ["proofs: ", "/nowhere/cvc5", "apt-get install cvc5"] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
-    let ca = ca.start();
+    let mut ca = ca.start();
     let load = history(&ca).pop().expect("a record");
     assert_eq!(load["passed"], serde_json::json!(["proofs"]));
+    // What passed once need not pass again: a start at night does not hang on a solver.
+    ca.stop();
+    let mut ca = ca.environment("CVC5", "/nowhere/cvc5");
+    ca.start_again();
+    assert_eq!(history(&ca).len(), 1);
+    // An invariant less is a change, and leaves a trace.
+    ca.stop();
+    let invariants = policies(&ca).join("invariants/sensitive.never.cedar");
+    let text = std::fs::read_to_string(&invariants).expect("the invariants");
+    std::fs::write(&invariants, text + "\n// changed\n").expect("write");
+    let refused = serve_with(&ca, &[], &[("CVC5", "/nowhere/cvc5")]).exits_with(78);
+    assert!(
+        refused.stderr.contains("apt-get install cvc5"),
+        "{}",
+        refused.stderr
+    );
+    let mut ca = ca.environment("CVC5", "cvc5");
+    ca.start_again();
+    let loads = history(&ca);
+    assert_eq!(loads.len(), 2);
+    assert_eq!(loads[0]["digest"], loads[1]["digest"]);
 }
 
 #[test]

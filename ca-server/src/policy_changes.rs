@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ca_core::event::PolicyCheck;
+use ca_core::digest::Digest;
+use ca_core::event::{PolicyCheck, PolicyLoaded};
 use ca_core::name::{Environment, Principal};
 use ca_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::directory::Directory;
 use crate::policy::PolicySet;
 use crate::policy_files;
-use crate::prove::{Outcome, Prover, prove_all};
+use crate::prove::{Outcome, Prover, Stopper, prove_all};
 use crate::reach::{Limits, break_glass_lost};
 
 /// `[policy_changes]`
@@ -46,17 +48,36 @@ impl PolicyChangesConfig {
         ChangeControl {
             must_pass: self.must_pass.clone(),
             proof_limit: Duration::from_secs(self.proof_seconds.into()),
+            stopper: Stopping::default(),
         }
     }
 }
 
 /// What a set must pass.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct ChangeControl {
     /// Everything.
     pub must_pass: BTreeSet<PolicyCheck>,
     /// How long the proof of one invariant may take, for each action.
     pub proof_limit: Duration,
+    stopper: Stopping,
+}
+
+/// What ends the proofs that run now.
+#[derive(Clone, Debug, Default)]
+struct Stopping(Arc<Mutex<Option<Stopper>>>);
+
+impl Stopping {
+    fn hold(&self, stopper: Stopper) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopper);
+    }
+
+    fn stop(&self) {
+        if let Some(stopper) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            let before = stopper.stop();
+            tracing::debug!(before, "proofs end");
+        }
+    }
 }
 
 /// What came of it.
@@ -64,6 +85,8 @@ pub struct ChangeControl {
 pub struct Held {
     /// Passed.
     pub passed: BTreeSet<PolicyCheck>,
+    /// Digest of the cases and invariants, where it had to pass anything.
+    pub checks: Option<Digest>,
     /// Not passed, and let in all the same.
     pub failed: BTreeSet<PolicyCheck>,
     /// Why.
@@ -90,6 +113,17 @@ impl fmt::Display for NotPassed {
     }
 }
 
+/// What was in force before.
+#[derive(Debug)]
+pub enum Before<'a> {
+    /// Nothing: it is the first.
+    Nothing,
+    /// This.
+    Set(&'a PolicySet),
+    /// A set that cannot be had any more.
+    Unknown,
+}
+
 /// A set that may come into force.
 #[derive(Debug)]
 pub struct Change<'a> {
@@ -97,8 +131,8 @@ pub struct Change<'a> {
     pub dir: &'a Path,
     /// The set.
     pub new: &'a PolicySet,
-    /// The set before, as far as it is known.
-    pub before: Option<&'a PolicySet>,
+    /// The set before.
+    pub before: Before<'a>,
     /// Who could break glass.
     pub people: &'a Directory,
     /// All environments there are, with their accounts.
@@ -117,17 +151,26 @@ impl ChangeControl {
     pub fn hold(&self, change: &Change<'_>, accept: Option<String>) -> Result<Held, NotPassed> {
         let mut held = Held::default();
         let mut problems = Vec::new();
+        let checks = || policy_files::checks_digest(change.dir).ok();
+        let before = checks();
         for &check in &self.must_pass {
             let outcome = match check {
                 PolicyCheck::BreakGlass => break_glass(change),
                 PolicyCheck::Cases => cases(change),
-                PolicyCheck::Proofs => proofs(change, self.proof_limit),
+                PolicyCheck::Proofs => self.proofs(change),
             };
             match outcome {
                 Ok(()) => {
                     held.passed.insert(check);
                 }
                 Err(words) => problems.push((check, words)),
+            }
+        }
+        if let Some(check) = self.must_pass.first() {
+            held.checks = before.map(Digest::from_bytes);
+            if before.is_none() || checks() != before {
+                let why = "cases or invariants changed while they were looked at";
+                problems.push((*check, why.to_owned()));
             }
         }
         if problems.is_empty() {
@@ -143,12 +186,76 @@ impl ChangeControl {
         held.accepted = Some(why);
         Ok(held)
     }
+
+    /// Whether the newest set that came into force is this one, held against the same cases and
+    /// invariants, and passed all that is asked for: then it need not pass again, so that a start at
+    /// night does not hang on a solver.
+    #[must_use]
+    pub fn is_settled(&self, newest: &PolicyLoaded, set: &PolicySet, dir: &Path) -> bool {
+        let checks = policy_files::checks_digest(dir)
+            .ok()
+            .map(Digest::from_bytes);
+        newest.policy_digest == Digest::from_bytes(set.digest())
+            && !self.must_pass.is_empty()
+            && checks.is_some()
+            && newest.checks == checks
+            && self.must_pass.is_subset(&newest.passed)
+    }
+
+    /// Ends proofs that run now: the server stops.
+    pub fn stop(&self) {
+        self.stopper.stop();
+    }
+
+    /// Every invariant, or the ones that are not proved.
+    fn proofs(&self, change: &Change<'_>) -> Result<(), String> {
+        let environments: BTreeSet<Environment> = change.environments.keys().cloned().collect();
+        let known = Some(&environments);
+        let invariants = policy_files::load_invariants(change.dir, change.new, known);
+        let invariants = invariants.map_err(|error| error.to_string())?;
+        if invariants.is_empty() {
+            return Err("there is no invariant".to_owned());
+        }
+        let (prover, stopper) =
+            Prover::find(self.proof_limit).map_err(|error| error.to_string())?;
+        self.stopper.hold(stopper);
+        let proofs =
+            prove_all(change.new, &invariants, &prover).map_err(|error| error.to_string())?;
+        let open: Vec<String> = proofs
+            .iter()
+            .filter(|proof| !proof.holds())
+            .map(|proof| {
+                let (file, line, id) = (
+                    &proof.invariant.file,
+                    proof.invariant.line,
+                    &proof.invariant.id,
+                );
+                let why = match &proof.outcome {
+                    Outcome::Open { why } => why.as_str(),
+                    Outcome::Vacuous => "speaks about no question at all",
+                    Outcome::Proved | Outcome::Violated(_) => "violated",
+                };
+                format!("\n  {file}:{line}: {id}: {why}")
+            })
+            .collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let count = open.len();
+        let advice = "`ca-server policy prove` shows how";
+        Err(format!("{count} not proved; {advice}{}", open.concat()))
+    }
 }
 
 /// Nobody is left who can break glass, where somebody could. A first set takes nothing away.
 fn break_glass(change: &Change<'_>) -> Result<(), String> {
-    let Some(before) = change.before else {
-        return Ok(());
+    let before = match change.before {
+        Before::Nothing => return Ok(()),
+        Before::Set(before) => before,
+        Before::Unknown => {
+            let why = "the set before is not in the log whole, so nobody can say what is lost";
+            return Err(why.to_owned());
+        }
     };
     let limits = Limits::none(change.now);
     let sets = (before, change.new);
@@ -164,43 +271,6 @@ fn break_glass(change: &Change<'_>) -> Result<(), String> {
     }
     let names = lost.join(", ");
     Err(format!("nobody could break glass any more in {names}"))
-}
-
-/// Every invariant, or the ones that are not proved.
-fn proofs(change: &Change<'_>, limit: Duration) -> Result<(), String> {
-    let environments: BTreeSet<Environment> = change.environments.keys().cloned().collect();
-    let known = Some(&environments);
-    let invariants = policy_files::load_invariants(change.dir, change.new, known);
-    let invariants = invariants.map_err(|error| error.to_string())?;
-    if invariants.is_empty() {
-        return Err("there is no invariant".to_owned());
-    }
-    // Stops with the process; until then each proof has its limit.
-    let (prover, _stopper) = Prover::find(limit).map_err(|error| error.to_string())?;
-    let proofs = prove_all(change.new, &invariants, &prover).map_err(|error| error.to_string())?;
-    let open: Vec<String> = proofs
-        .iter()
-        .filter(|proof| !proof.holds())
-        .map(|proof| {
-            let (file, line, id) = (
-                &proof.invariant.file,
-                proof.invariant.line,
-                &proof.invariant.id,
-            );
-            let why = match &proof.outcome {
-                Outcome::Open { why } => why.as_str(),
-                Outcome::Vacuous => "speaks about no question at all",
-                Outcome::Proved | Outcome::Violated(_) => "violated",
-            };
-            format!("\n  {file}:{line}: {id}: {why}")
-        })
-        .collect();
-    if open.is_empty() {
-        return Ok(());
-    }
-    let count = open.len();
-    let advice = "`ca-server policy prove` shows how";
-    Err(format!("{count} not proved; {advice}{}", open.concat()))
 }
 
 /// Every case, or the ones that fail.

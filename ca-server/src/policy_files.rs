@@ -25,6 +25,8 @@ const FILES_MAX: usize = 1000;
 /// The folder must be left alone for this long before it is read again, so that an editor or a
 /// deployment that writes several files is done.
 const QUIET: Duration = Duration::from_millis(300);
+/// A set that was refused is looked at again after this long, also if nothing changes.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// Why a policy folder is not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +106,8 @@ pub struct PolicyFiles {
     dir: PathBuf,
     environments: Arc<BTreeSet<Environment>>,
     current: Arc<ArcSwap<PolicySet>>,
+    /// Digest of the cases and invariants as of the newest look that came to a good end.
+    checks: Arc<ArcSwap<[u8; 32]>>,
 }
 
 /// Keeps a folder watched until dropped.
@@ -207,6 +211,25 @@ pub fn load_invariants(
         source.name = format!("{INVARIANTS_NAME}/{}", source.name);
     }
     Ok(Invariants::parse(policies, &sources, environments)?)
+}
+
+/// Digest of the cases and invariants of `dir`, names and texts: what a set was held against.
+///
+/// # Errors
+///
+/// [`PolicyFilesError`] if one can not be read.
+pub fn checks_digest(dir: &Path) -> Result<[u8; 32], PolicyFilesError> {
+    let mut all = Vec::new();
+    for (folder, extension) in [("cases", "toml"), (INVARIANTS_NAME, "cedar")] {
+        let path = dir.join(folder);
+        if path.is_dir() {
+            for mut source in sources(&path, extension)? {
+                source.name = format!("{folder}/{}", source.name);
+                all.push(source);
+            }
+        }
+    }
+    Ok(PolicySet::digest_of(&all))
 }
 
 fn sources(dir: &Path, extension: &str) -> Result<Vec<Source>, PolicyFilesError> {
@@ -313,6 +336,7 @@ impl PolicyFiles {
             dir: dir.to_owned(),
             environments: Arc::new(environments),
             current: Arc::new(ArcSwap::from_pointee(policies)),
+            checks: Arc::new(ArcSwap::from_pointee(checks_digest(dir)?)),
         })
     }
 
@@ -329,18 +353,26 @@ impl PolicyFiles {
     }
 
     /// Reads the folder again and puts its set in force if it loads and `admit` lets it in. No
-    /// decision is made by it before `admit` has returned.
+    /// decision is made by it before `admit` has returned. `admit` is asked about the set in force
+    /// again when its cases or invariants have changed.
     #[must_use = "a set that was refused must be reported"]
     pub fn reload(&self, admit: impl Fn(&PolicySet) -> anyhow::Result<()>) -> Reload {
-        let policies = match load(&self.dir, Some(&self.environments)) {
+        let read = load(&self.dir, Some(&self.environments));
+        let read = read.and_then(|policies| Ok((policies, checks_digest(&self.dir)?)));
+        let (policies, checks) = match read {
             Err(error) => return Reload::Kept(error.into()),
-            Ok(policies) if policies.digest() == self.current().digest() => {
-                return Reload::Unchanged;
-            }
-            Ok(policies) => policies,
+            Ok(read) => read,
         };
+        let same = policies.digest() == self.current().digest();
+        if same && checks == **self.checks.load() {
+            return Reload::Unchanged;
+        }
         if let Err(error) = admit(&policies) {
             return Reload::Kept(error);
+        }
+        self.checks.store(Arc::new(checks));
+        if same {
+            return Reload::Unchanged;
         }
         let policies = Arc::new(policies);
         self.current.store(Arc::clone(&policies));
@@ -381,7 +413,18 @@ impl PolicyFiles {
         let files = self.clone();
         std::thread::spawn(move || {
             let mut refused = false;
-            while changes.recv().is_ok() {
+            loop {
+                // What was refused may have been refused for a passing reason: a busy machine.
+                let waited = if refused {
+                    changes.recv_timeout(AGAIN)
+                } else {
+                    changes
+                        .recv()
+                        .map_err(|_| mpsc::RecvTimeoutError::Disconnected)
+                };
+                if waited == Err(mpsc::RecvTimeoutError::Disconnected) {
+                    return;
+                }
                 while changes.recv_timeout(QUIET).is_ok() {}
                 let outcome = files.reload(&admit);
                 let was_refused =

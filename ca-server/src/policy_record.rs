@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use ca_core::digest::Digest;
-use ca_core::event::{Event, PolicyText};
+use ca_core::event::{Event, PolicyLoaded, PolicyText};
+use ca_core::time::Timestamp;
+use ca_core::tlog::leaf::Leaf;
 
 use crate::policy::{PolicySet, Source};
 use crate::store::{Search, Store, StoreError};
@@ -66,19 +68,47 @@ pub enum RebuildError {
     Store(#[from] StoreError),
 }
 
-/// The texts of the set that `digest` names, in the order that the digest takes them. None if the log
-/// does not hold them whole.
+/// One set that came into force.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Index of its record.
+    pub index: u64,
+    /// When.
+    pub time: Timestamp,
+    /// What was recorded.
+    pub loaded: PolicyLoaded,
+}
+
+/// Every set that came into force, oldest first.
 ///
 /// # Errors
 ///
 /// [`StoreError`] when the log cannot be read.
-pub fn texts(store: &dyn Store, digest: Digest) -> Result<Option<Vec<Source>>, StoreError> {
-    // By the number of parts first: another version of this program may cut differently.
-    let mut found: BTreeMap<(u32, u32), PolicyText> = BTreeMap::new();
+pub fn loads(store: &dyn Store) -> Result<Vec<Load>, StoreError> {
+    let mut loads = Vec::new();
+    each(store, "policy-loaded", &mut |index, time, event| {
+        if let Event::PolicyLoaded(loaded) = event {
+            loads.push(Load {
+                index,
+                time,
+                loaded,
+            });
+        }
+    })?;
+    Ok(loads)
+}
+
+/// Every event of a type, oldest first. The search index keeps hashes of terms: now and then another
+/// one comes along.
+fn each(
+    store: &dyn Store,
+    kind: &str,
+    take: &mut dyn FnMut(u64, Timestamp, Event),
+) -> Result<(), StoreError> {
     let mut from = 0;
     loop {
         let page = store.search(&Search {
-            terms: vec!["kind=policy-text".to_owned()],
+            terms: vec![format!("kind={kind}")],
             from,
             limit: PAGE,
             ..Search::default()
@@ -88,18 +118,36 @@ pub fn texts(store: &dyn Store, digest: Digest) -> Result<Option<Vec<Source>>, S
                 let Some(opening) = &record.opening else {
                     continue;
                 };
-                if let Ok(Event::PolicyText(text)) = Event::from_bytes(&opening.event)
-                    && text.policy_digest == digest
-                {
-                    found.insert((text.parts, text.part), text);
+                let leaf = Leaf::decode(&record.leaf);
+                let event = Event::from_bytes(&opening.event);
+                if let (Ok(leaf), Ok(event)) = (leaf, event) {
+                    take(index, leaf.time, event);
                 }
             }
         }
         match page.next {
             Some(next) => from = next,
-            None => break,
+            None => return Ok(()),
         }
     }
+}
+
+/// The texts of the set that `digest` names, in the order that the digest takes them. None if the log
+/// does not hold them whole.
+///
+/// # Errors
+///
+/// [`StoreError`] when the log cannot be read.
+pub fn texts(store: &dyn Store, digest: Digest) -> Result<Option<Vec<Source>>, StoreError> {
+    // By the number of parts first: another version of this program may cut differently.
+    let mut found: BTreeMap<(u32, u32), PolicyText> = BTreeMap::new();
+    each(store, "policy-text", &mut |_, _, event| {
+        if let Event::PolicyText(text) = event
+            && text.policy_digest == digest
+        {
+            found.insert((text.parts, text.part), text);
+        }
+    })?;
     let parts: Vec<PolicyText> = found.into_values().collect();
     let cuts = parts.chunk_by(|one, next| one.parts == next.parts);
     let mut built = cuts.map(joined);

@@ -9,7 +9,9 @@ use std::time::Duration;
 use ca_core::name::{Subject, UserName};
 use ca_core::time::Timestamp;
 
-use crate::policy::{PolicySet, Source, Verdict};
+use crate::policy::{
+    Decision as Decided, PolicySet, Question, Source, Verdict, ask, supposing_approved,
+};
 use crate::reach::{Actor, Reach};
 use crate::recorded::Decision;
 
@@ -43,18 +45,21 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Takes the next decision of the log; of those before `since` only their time.
-    pub fn take(&mut self, decision: &Decision, since: Timestamp) {
+    /// Takes the next decision of the log; of those before `since` only their time. What waited for
+    /// approvals counts for the policies of the set in force that would permit it then.
+    pub fn take(&mut self, decision: &Decision, since: Timestamp, policies: &PolicySet) {
         self.first.get_or_insert(decision.time);
         if decision.time < since {
             return;
         }
         self.decisions = self.decisions.saturating_add(1);
-        if decision.verdict != Verdict::Permit {
-            return;
-        }
         let question = &decision.question;
-        for id in &decision.policies {
+        let used = match decision.verdict {
+            Verdict::Permit => decision.policies.clone(),
+            Verdict::Approval => supposed(policies, question),
+            Verdict::Deny => return,
+        };
+        for id in &used {
             let used = self.uses.entry(id.clone()).or_default();
             used.people.insert(decision.person.subject.clone());
             used.groups.extend(question.who.groups.iter().cloned());
@@ -151,6 +156,15 @@ pub fn findings(
         }
     };
     permits.map(|(id, _)| id).map(finding).collect()
+}
+
+/// The policies that permit a question once its approvals have come.
+fn supposed(policies: &PolicySet, question: &Question) -> BTreeSet<String> {
+    let approved = supposing_approved(policies, question);
+    match approved.map(|(_, question)| ask(policies, &question)) {
+        Some(Decided::Permit { policies }) => policies,
+        Some(Decided::Deny(_)) | None => BTreeSet::new(),
+    }
 }
 
 /// The least length that nineteen of twenty uses did not exceed.

@@ -40,6 +40,9 @@ pub struct WhyDecided {
     pub serial: Option<u64>,
     /// Digest of the set that decided.
     pub policy_digest: Digest,
+    /// Whether another set is in force now.
+    #[serde(default)]
+    pub other_policies: bool,
     /// What the set in force says now to the same wish with the same facts; none for what rests on
     /// approvals.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -16,6 +16,9 @@ pub struct PolicyLoaded {
     /// What the set was held against, and passed.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub passed: BTreeSet<PolicyCheck>,
+    /// Digest of the cases and invariants that it was held against, names and texts as for the set.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checks: Option<Digest>,
     /// What it did not pass: it came into force because the operator said so.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub failed: BTreeSet<PolicyCheck>,

@@ -235,6 +235,7 @@ pub(crate) fn examples() -> Vec<(&'static str, Event)> {
         policy_digest: digest("policies"),
         policies: 7,
         passed: [].into(),
+        checks: None,
         failed: [].into(),
         accepted: None,
     };
@@ -278,6 +279,7 @@ pub(crate) fn examples() -> Vec<(&'static str, Event)> {
 fn of_policies() -> Vec<(&'static str, Event)> {
     let accepted = PolicyLoaded {
         passed: [PolicyCheck::Cases].into(),
+        checks: Some(digest("cases")),
         failed: [PolicyCheck::BreakGlass, PolicyCheck::Proofs].into(),
         accepted: Some("the solver hangs, incident OPS-17".to_owned()),
         policy_digest: digest("policies"),

@@ -1,6 +1,7 @@
 //! Why was I told yes or no? One's own decisions, explained from their records.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ca_core::api::{self, PolicyReason, WhyDecided};
 use ca_core::digest::Digest;
@@ -8,6 +9,7 @@ use ca_core::event::{Attempt, Event, Person};
 use ca_core::name::{Environment, Principal, Subject};
 use ca_core::serial::Serial;
 use ca_core::time::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::certificates::reason;
 use super::history::read;
@@ -24,6 +26,14 @@ use crate::store::{Search, StoreError};
 const NEWEST: u64 = 4096;
 /// Records found together.
 const PAGE: usize = 1000;
+
+/// Looking one up reads the log and may build an older set: a few at a time, so that asking is no way
+/// to keep the machine busy.
+static PLACES: Semaphore = Semaphore::const_new(2);
+const PLACE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Records of somebody that are opened in search of their newest decision.
+const OPENED_MAX: usize = 2_000;
 
 /// A decision with what its record says besides.
 struct Found {
@@ -53,6 +63,9 @@ impl Ca {
         let asking = self.ledger.read(look).await?;
         let (person, now) = asking.ok_or(Failure::SessionRequired)?;
         let (ca, subject) = (Arc::clone(&self), person.subject.clone());
+        let Ok(Ok(_place)) = tokio::time::timeout(PLACE_WAIT_MAX, PLACES.acquire()).await else {
+            return Err(Failure::Busy("many ask why; try again"));
+        };
         let found = tokio::task::spawn_blocking(move || {
             let found = find(&ca.ledger, &subject, number)?;
             let set = found
@@ -68,7 +81,9 @@ impl Ca {
             return Err(self.record_refusal(record, none).await);
         };
         let mut why = told(&found, then.as_deref());
-        if found.approvers.is_empty() {
+        let alone =
+            found.approvers.is_empty() && found.decision.question.facts.approvals.is_empty();
+        if alone && found.decision.lacking.is_empty() {
             self.compare(&mut why, found.decision.question, now).await;
         }
         Ok(why)
@@ -91,6 +106,7 @@ impl Ca {
         let policies = self.policies.current();
         let verdict = policy::judge(&policies, &question).verdict;
         why.now = Some(answer(verdict));
+        why.other_policies = *why.policy_digest.as_bytes() != policies.digest();
         if verdict != Verdict::Permit {
             why.hints = self.hints(policies, question).await;
         }
@@ -113,8 +129,8 @@ const fn answer(verdict: Verdict) -> api::Answer {
 fn told(found: &Found, then: Option<&PolicySet>) -> WhyDecided {
     let decision = &found.decision;
     let question = &decision.question;
-    let judgement = then.map(|set| decision.judge(set));
-    // The same set says the same to the same question, unless the record does not tell it whole.
+    let told_whole = decision.lacking.is_empty();
+    let judgement = then.filter(|_| told_whole).map(|set| decision.judge(set));
     let judgement = judgement.filter(|judgement| judgement.verdict == decision.verdict);
     let denial = judgement.as_ref().and_then(|found| found.denial.as_ref());
     let named = |id: &String| PolicyReason {
@@ -142,6 +158,7 @@ fn told(found: &Found, then: Option<&PolicySet>) -> WhyDecided {
         approvers: approvers.collect(),
         serial: found.serial,
         policy_digest: decision.policy_digest,
+        other_policies: false,
         now: None,
         hints: Vec::new(),
     }
@@ -196,11 +213,16 @@ fn about(ledger: &Ledger, subject: &Subject, index: u64) -> Result<Option<Found>
 /// The newest decision about access of `subject`: looked for backwards, in ever larger steps.
 fn newest(ledger: &Ledger, subject: &Subject) -> Result<Option<Found>, StoreError> {
     let (mut end, mut width) = (ledger.size(), NEWEST);
+    let mut left = OPENED_MAX;
     while end > 0 {
         let start = end.saturating_sub(width);
         for index in indexes(ledger, subject, start..end)?.into_iter().rev() {
             if let Some(found) = about(ledger, subject, index)? {
                 return Ok(Some(found));
+            }
+            left = left.saturating_sub(1);
+            if left == 0 {
+                return Ok(None);
             }
         }
         (end, width) = (start, width.saturating_mul(8));

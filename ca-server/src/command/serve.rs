@@ -87,6 +87,7 @@ pub async fn run(
         }
         // Those who wait for news are answered now, not at the end of their wait.
         waiting.waiting.end();
+        waiting.change_control.stop();
     };
     let sweep = tokio::spawn(expire_requests(Arc::downgrade(&ca)));
     let watch = watch_policies(&ca)?;

@@ -174,6 +174,7 @@ fn event(n: u64) -> Event {
         policy_digest: Digest::of(&n.to_be_bytes()),
         policies: 1,
         passed: BTreeSet::new(),
+        checks: None,
         failed: BTreeSet::new(),
         accepted: None,
     })

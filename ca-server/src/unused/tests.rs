@@ -98,7 +98,9 @@ fn found(policies: &PolicySet, decisions: &[Decision], covered: bool) -> Vec<Fin
     let reach = survey.reach(&actors, &Target::all(&survey.accounts()), &|_, _| {});
     let mut evidence = Evidence::default();
     let since = now().minus(Duration::from_secs(90 * DAY));
-    decisions.iter().for_each(|one| evidence.take(one, since));
+    decisions
+        .iter()
+        .for_each(|one| evidence.take(one, since, policies));
     findings(policies, (&actors, &reach), &evidence, covered)
 }
 
@@ -192,7 +194,7 @@ fn what_was_before_the_time_counts_as_the_age_of_the_log_and_no_more() {
     let since = now();
     decision.time = now().minus(Duration::from_secs(DAY));
     let mut evidence = Evidence::default();
-    evidence.take(&decision, since);
+    evidence.take(&decision, since, &policies);
     assert!(evidence.covers(since));
     assert_eq!(evidence.decisions(), 0);
     assert!(!Evidence::default().covers(since));
@@ -233,4 +235,21 @@ fn nineteen_of_twenty_is_what_the_usual_time_means() {
     let durations = BTreeMap::from([(60, 94), (600, 1), (3_600, 5)]);
     assert_eq!(usual(&durations), Some(600));
     assert_eq!(usual(&BTreeMap::new()), None);
+}
+
+#[test]
+fn what_was_asked_for_and_shortened_by_an_approver_is_still_what_people_need() {
+    let policies = set(&[]);
+    let mut asked = login(&policies, "alice", "engineering", "prod/deploy", 3_600);
+    asked.question.on = On::Accounts {
+        environment: "prod".parse().unwrap(),
+        principals: vec!["root".parse().unwrap()],
+    };
+    asked.verdict = policy::judge(&policies, &asked.question).verdict;
+    assert_eq!(asked.verdict, Verdict::Approval);
+    asked.policies = ["prod-root-needs-approval".to_owned()].into();
+    let found = found(&policies, &[asked], true);
+    let root = of(&found, "prod-root");
+    assert_eq!(root.longest, Some(Duration::from_secs(3_600)));
+    assert_eq!(root.edit, None);
 }

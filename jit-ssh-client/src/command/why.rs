@@ -141,7 +141,8 @@ mod tests {
     #[test]
     fn a_certificate_names_its_serial_its_approvers_and_that_it_would_be_refused_now() {
         let lines = why(serde_json::json!({
-            "answer": "permit", "serial": 19, "approvers": ["carol"], "hints": [], "now": "deny"
+            "answer": "permit", "serial": 19, "approvers": ["carol"], "hints": [], "now": "deny",
+            "other_policies": true
         }));
         assert!(lines[0].starts_with("permitted: prod as root"), "{lines:?}");
         assert!(lines[0].ends_with("(record 17, serial 19)"), "{lines:?}");

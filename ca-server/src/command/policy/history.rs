@@ -5,18 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use ca_core::digest::Digest;
-use ca_core::event::{Event, PolicyCheck, PolicyLoaded};
-use ca_core::time::Timestamp;
-use ca_core::tlog::leaf::Leaf;
+use ca_core::event::PolicyCheck;
 use clap::Args;
 use serde_json::json;
 
 use super::{EXIT_OK, PolicySetting, hex};
-use crate::policy_record;
-use crate::store::{Search, Store};
-
-/// Records looked at together.
-const PAGE: usize = 256;
+use crate::policy_record::{self, Load};
+use crate::store::Store;
 
 pub(super) const EXAMPLES: &str = "Examples:\n  ca-server policy history --dir ./ca\n  \
      ca-server policy history --dir ./ca 5b3a02e5 --write ./then\n  \
@@ -32,22 +27,14 @@ pub struct History {
     write: Option<PathBuf>,
 }
 
-/// One set that came into force.
-struct Load {
-    index: u64,
-    time: Timestamp,
-    loaded: PolicyLoaded,
+/// Whether `load` is the set that `wanted` names.
+fn is(load: &Load, wanted: &str) -> bool {
+    let short = wanted.len() >= 8 && digest(load).starts_with(&wanted.to_lowercase());
+    short || load.loaded.policy_digest.to_string() == wanted
 }
 
-impl Load {
-    fn digest(&self) -> String {
-        hex(*self.loaded.policy_digest.as_bytes())
-    }
-
-    fn is(&self, wanted: &str) -> bool {
-        let short = wanted.len() >= 8 && self.digest().starts_with(&wanted.to_lowercase());
-        short || self.loaded.policy_digest.to_string() == wanted
-    }
+fn digest(load: &Load) -> String {
+    hex(*load.loaded.policy_digest.as_bytes())
 }
 
 /// Runs it; the value is the exit code.
@@ -59,9 +46,9 @@ pub(super) fn run(
 ) -> anyhow::Result<u8> {
     let source = setting.log()?;
     let store = source.store.as_ref();
-    let mut loads = loads(store)?;
+    let mut loads = policy_record::loads(store)?;
     if let Some(wanted) = &asked.digest {
-        loads.retain(|load| load.is(wanted));
+        loads.retain(|load| is(load, wanted));
         let digest = loads.first().map(|load| load.loaded.policy_digest);
         let digest = digest.with_context(|| {
             format!("no set {wanted:?} came into force; `ca-server policy history` lists them")
@@ -81,52 +68,17 @@ pub(super) fn run(
     Ok(EXIT_OK)
 }
 
-/// Every load, oldest first.
-fn loads(store: &dyn Store) -> anyhow::Result<Vec<Load>> {
-    let (mut loads, mut from) = (Vec::new(), 0);
-    loop {
-        let page = store.search(&Search {
-            terms: vec!["kind=policy-loaded".to_owned()],
-            from,
-            limit: PAGE,
-            ..Search::default()
-        })?;
-        for index in page.indexes {
-            let record = store.records(index, 1)?.into_iter().next();
-            let Some(record) = record else {
-                continue;
-            };
-            let Some(opening) = &record.opening else {
-                continue;
-            };
-            // The search index keeps hashes of terms: another event may stand there.
-            if let Event::PolicyLoaded(loaded) = Event::from_bytes(&opening.event)? {
-                let time = Leaf::decode(&record.leaf)?.time;
-                loads.push(Load {
-                    index,
-                    time,
-                    loaded,
-                });
-            }
-        }
-        match page.next {
-            Some(next) => from = next,
-            None => return Ok(loads),
-        }
-    }
-}
-
 fn show(load: &Load, json: bool, out: &mut dyn Write) -> io::Result<()> {
     let (index, loaded) = (load.index, &load.loaded);
     if json {
         let document = json!({
-            "index": index, "time": load.time, "digest": load.digest(),
+            "index": index, "time": load.time, "digest": digest(load),
             "policies": loaded.policies, "passed": loaded.passed, "failed": loaded.failed,
             "accepted": loaded.accepted,
         });
         return writeln!(out, "{document}");
     }
-    let (time, policies, digest) = (load.time, loaded.policies, load.digest());
+    let (time, policies, digest) = (load.time, loaded.policies, digest(load));
     write!(out, "{time}  record {index}  {policies} policies  {digest}")?;
     let names = |checks: &std::collections::BTreeSet<PolicyCheck>| {
         let names: Vec<&str> = checks.iter().map(|check| check.as_str()).collect();

@@ -76,7 +76,9 @@ pub(super) fn run(
     let mut line = ProgressLine::new("reading", json);
     let mut evidence = Evidence::default();
     let read = recorded::decisions(store, &mut |done, all| line.tell(done, all), &mut |found| {
-        found.iter().for_each(|one| evidence.take(one, since));
+        found
+            .iter()
+            .for_each(|one| evidence.take(one, since, &policies));
     });
     if let Err(error) = read {
         return not_read(&error, json, out);
