@@ -157,20 +157,19 @@ impl Problem {
             .map(|words| format!(" ({words})"))
             .unwrap_or_default();
         let told = found.to_string();
-        // The number that Cedar gives a policy says less than the place.
-        let told = told
-            .strip_prefix("for policy `")
-            .and_then(|rest| rest.split_once("`, "))
-            .map_or(told.as_str(), |(_, rest)| rest);
-        let message = format!("{told}{pointed}");
-        Self::at(
-            file,
-            text,
-            span,
-            message,
-            found.help().map(|help| help.to_string()),
-        )
+        let message = format!("{}{pointed}", without_number(&told));
+        let help = found
+            .help()
+            .map(|help| without_number(&help.to_string()).to_owned());
+        Self::at(file, text, span, message, help)
     }
+}
+
+/// What Cedar says, without the number that it gives a policy: that says less than the place.
+fn without_number(told: &str) -> &str {
+    told.strip_prefix("for policy `")
+        .and_then(|rest| rest.split_once("`, "))
+        .map_or(told, |(_, rest)| rest)
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use std::str::FromStr;
 
 use ca_core::name::Environment;
 use cedar_policy as cedar;
-use cedar_policy::{Effect, Policy, PrincipalConstraint, Schema, ValidationMode, Validator};
+use cedar_policy::{
+    Effect, Policy, PrincipalConstraint, Schema, ValidationError, ValidationMode,
+    ValidationWarning, Validator,
+};
 
 use super::error::{PolicyError, Problem, place};
 use super::lint::{lint, spelt, written};
@@ -46,6 +49,8 @@ pub(super) struct Loaded {
 }
 
 const REASON: &str = "write @reason(\"…\") above it: one sentence, shown to whoever it refuses";
+const IMPOSSIBLE: &str = "it would never apply: see whether the action is done to such a resource, and whether the \
+     conditions contradict each other";
 const ID: &str = "write @id(\"…\") above it: a short name, used in denials and in the log";
 
 /// By which rules policies are loaded.
@@ -194,13 +199,7 @@ impl Loading {
             self.problems
                 .push(Problem::at(name, text, (0, 1), message, None));
         }
-        let result = validator.validate(&set, ValidationMode::Strict);
-        for error in result.validation_errors() {
-            self.problems.push(Problem::cedar(name, text, error));
-        }
-        for warning in result.validation_warnings() {
-            self.problems.push(Problem::cedar(name, text, warning));
-        }
+        self.validate(source, &set, validator);
         for policy in set.policies() {
             let span = policy.as_ref().loc().map_or(0..text.len(), |loc| {
                 loc.span.offset()..loc.span.offset().saturating_add(loc.span.len())
@@ -223,6 +222,43 @@ impl Loading {
                 self.open(source, policy);
             }
             self.policy(source, policy, mentions.requirements);
+        }
+    }
+
+    /// What strict validation objects to, its warnings included.
+    fn validate(
+        &mut self,
+        Source { name, text }: &Source,
+        set: &cedar::PolicySet,
+        validator: &Validator,
+    ) {
+        let result = validator.validate(set, ValidationMode::Strict);
+        // A policy that names what there is not applies to nothing; that is all there is to say.
+        let misspelt: Vec<&cedar::PolicyId> = result
+            .validation_errors()
+            .filter(|error| {
+                let unknown = matches!(error, ValidationError::UnrecognizedEntityType(_));
+                unknown || matches!(error, ValidationError::UnrecognizedActionId(_))
+            })
+            .map(ValidationError::policy_id)
+            .collect();
+        for error in result.validation_errors() {
+            self.problems.push(Problem::cedar(name, text, error));
+        }
+        for warning in result.validation_warnings() {
+            let impossible = matches!(
+                warning,
+                ValidationWarning::ImpossiblePolicy(_)
+                    | ValidationWarning::InvalidActionApplication(_)
+            );
+            if impossible && misspelt.contains(&warning.policy_id()) {
+                continue;
+            }
+            let mut problem = Problem::cedar(name, text, warning);
+            if impossible && problem.hint.is_none() {
+                problem.hint = Some(IMPOSSIBLE.to_owned());
+            }
+            self.problems.push(problem);
         }
     }
 

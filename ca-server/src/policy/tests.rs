@@ -114,6 +114,39 @@ fn a_comparison_of_two_types_is_refused() {
 }
 
 #[test]
+fn a_misspelt_action_or_type_is_named_once_with_the_right_one() {
+    for (scope, column, hint) in [
+        (
+            "principal in Group::\"a\", action == Action::\"logn\", resource",
+            44,
+            "Action::\"login\"",
+        ),
+        (
+            "principal in Grop::\"a\", action == Action::\"login\", resource",
+            22,
+            "Group",
+        ),
+    ] {
+        let found = problem(&format!("@id(\"a\") @reason(\"r\")\npermit ({scope});"));
+        assert_eq!((found.line, found.column), (2, column), "{found}");
+        assert_eq!(found.hint, Some(format!("did you mean `{hint}`?")));
+    }
+}
+
+#[test]
+fn a_policy_that_contradicts_itself_is_refused_with_what_to_do() {
+    let found = problem(
+        "@id(\"a\") @reason(\"r\")\nforbid (principal, action, resource)\n\
+         when { context.token_bound && !context.token_bound && false };",
+    );
+    assert!(
+        found
+            .hint
+            .is_some_and(|hint| hint.starts_with("it would never apply"))
+    );
+}
+
+#[test]
 fn a_syntax_error_shows_the_line_and_a_caret() {
     let found = problem("@id(\"a\")\n@reason(\"r\")\npermit (principal, action resource);\n");
     assert_eq!(found.line, 3, "{found}");

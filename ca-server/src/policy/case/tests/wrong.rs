@@ -1,5 +1,7 @@
 //! Claims about files of cases that are not read.
 
+use proptest::prelude::*;
+
 use super::super::super::Problem;
 use super::*;
 
@@ -223,4 +225,26 @@ fn the_first_thing_wrong_of_each_case_is_reported() {
     let found = Cases::parse("c.toml", text).unwrap_err().problems;
     let lines: Vec<usize> = found.iter().map(|problem| problem.line).collect();
     assert_eq!(lines, [3, 6, 7], "{found:#?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// A half-written file: every text is read or refused, with places that exist.
+    #[test]
+    fn a_file_cut_or_changed_anywhere_is_read_or_refused(at in 0_usize..400, cut in 0_usize..40, put in "[\\[\\]{}\"=a1\n.,é]{0,6}") {
+        let whole = format!("[people]\nalice = []\n{ROOT}expect = \"deny\"\n[[table]]\nname = \"t\"\n\
+            user = \"alice\"\nenvironment = \"prod\"\naccounts = [\"root\"]\nrows = [\n  \
+            {{ expect = \"deny\", for = \"2h\" }},\n  {{ name = \"x\", expect = \"permit\" }},\n]\n");
+        let head: String = whole.chars().take(at).collect();
+        let tail: String = whole.chars().skip(at + cut).collect();
+        let text = format!("{head}{put}{tail}");
+        if let Err(error) = Cases::parse("c.toml", &text) {
+            prop_assert!(!error.problems.is_empty());
+            for problem in error.problems {
+                prop_assert!(problem.line <= text.lines().count().max(1), "{problem}");
+                prop_assert!(!problem.message.is_empty());
+            }
+        }
+    }
 }
