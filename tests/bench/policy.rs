@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use ca_core::name::Subject;
 use ca_core::time::Timestamp;
 use ca_server::policy::{
-    Action, EXAMPLES, Facts, On, Person, PolicySet, Question, REQUIREMENTS_NAME, SecondFactor,
-    Source, decide, is_policy_file,
+    Action, Cases, EXAMPLES, Facts, On, Person, PolicySet, Question, REQUIREMENTS_NAME,
+    SecondFactor, Source, decide, is_policy_file, run_all,
 };
 use serde_json::json;
 
@@ -25,7 +25,41 @@ pub(crate) fn figures() -> Vec<Figure> {
         50,
         120.0,
     );
-    vec![few, many]
+    vec![few, many, cases()]
+}
+
+/// The cases of the examples over and over, as `policy test` runs them.
+fn cases() -> Figure {
+    let policies = example_set();
+    let is_cases = |(name, _): &&(&str, &str)| name.starts_with("cases/");
+    let parse = |(name, text): &(&str, &str)| Cases::parse(name, text).expect("cases");
+    let examples = EXAMPLES.iter().filter(is_cases);
+    let seconds: Vec<f64> = (0..5)
+        .map(|_| {
+            let begun = Instant::now();
+            let (mut files, mut count) = (Vec::new(), 0);
+            for file in examples.clone().cycle().map(parse) {
+                count += file.cases().len();
+                files.push(file);
+                if count >= 500 {
+                    break;
+                }
+            }
+            let outcomes = run_all(&files, &policies);
+            assert!(outcomes.iter().all(|outcome| outcome.passed));
+            begun.elapsed().as_secs_f64()
+        })
+        .collect();
+    Figure {
+        number: 20,
+        name: "policy test, 500 cases",
+        unit: "s",
+        value: Some(median(&seconds)),
+        target: Target::AtMost(1.0),
+        how: "the cases of the example policies again and again, at least 500, read and run in \
+              process; median of 5",
+        raw: json!({ "policies": policies.policies().len() }),
+    }
 }
 
 fn figure(name: &'static str, environments: u32, most: f64) -> Figure {
@@ -65,16 +99,18 @@ fn batches(policies: &PolicySet, question: &Question, permitted: bool) -> Vec<f6
     seconds
 }
 
-fn examples() -> f64 {
+fn example_set() -> PolicySet {
     let source = |(name, text): &(&str, &str)| Source::new(name, text);
-    let cedar = |(name, _): &&(&str, &str)| is_policy_file(name);
-    let sources: Vec<Source> = EXAMPLES.iter().filter(cedar).map(source).collect();
+    let policy = |(name, _): &&(&str, &str)| is_policy_file(name);
+    let sources: Vec<Source> = EXAMPLES.iter().filter(policy).map(source).collect();
     let table = EXAMPLES.iter().find(|(name, _)| *name == REQUIREMENTS_NAME);
     let table = table.map(source);
-    let set = PolicySet::parse(&source(&EXAMPLES[0]), &sources, table.as_ref(), None)
-        .expect("the examples");
+    PolicySet::parse(&source(&EXAMPLES[0]), &sources, table.as_ref(), None).expect("the examples")
+}
+
+fn examples() -> f64 {
     median(&batches(
-        &set,
+        &example_set(),
         &question("staging", "engineering", 600),
         true,
     ))
