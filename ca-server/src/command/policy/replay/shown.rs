@@ -128,7 +128,10 @@ impl Told<'_> {
         }
         if !never.is_empty() {
             let count = counted_as(number(never.len()), ("policy", "policies"));
-            writeln!(out, "{count} decided nothing, then or now (--json names them)")?;
+            writeln!(
+                out,
+                "{count} decided nothing, then or now (--json names them)"
+            )?;
         }
         for (fact, count) in &report.lacking {
             let decisions = counted(count.count, "decision");
