@@ -214,16 +214,16 @@ impl Report {
 
     fn decided_again(&mut self, decision: &Decision, ruling: &Ruling, already: bool) {
         for id in ruling.policies.iter() {
-            match self.deciding.get_mut(&**id) {
+            match self.deciding.get_mut(id) {
                 Some(count) => *count = count.saturating_add(1),
                 None => {
-                    self.deciding.insert(id.to_string(), 1);
+                    self.deciding.insert(id.clone(), 1);
                 }
             }
         }
         let (then, now) = (&decision.policies, &ruling.policies);
         if ruling.verdict == decision.verdict {
-            let same = then.len() == now.len() && now.iter().all(|id| then.contains(&**id));
+            let same = then.iter().eq(now.iter());
             self.by_others = self.by_others.saturating_add((!same).into());
             return;
         }
@@ -302,8 +302,8 @@ fn accounts(on: &On) -> Vec<String> {
 }
 
 /// The policies that decide only then or only now; where it is the same ones, they have changed.
-fn differing(then: &BTreeSet<String>, now: &[std::sync::Arc<str>]) -> BTreeSet<String> {
-    let now: BTreeSet<String> = now.iter().map(ToString::to_string).collect();
+fn differing(then: &BTreeSet<String>, now: &[String]) -> BTreeSet<String> {
+    let now: BTreeSet<String> = now.iter().cloned().collect();
     let only: BTreeSet<String> = then.symmetric_difference(&now).cloned().collect();
     if only.is_empty() { now } else { only }
 }

@@ -33,7 +33,7 @@ const CALLERS: usize = 2 * BATCH_MAX;
 const OVER: Duration = Duration::from_secs(3600);
 
 /// What a record is made of.
-struct Template {
+pub(crate) struct Template {
     person: Person,
     environment: Environment,
     config: EnvironmentConfig,
@@ -42,10 +42,10 @@ struct Template {
     authority_key: AuthorityKey,
 }
 
-/// A certificate that was never signed.
-struct Over {
-    event: Event,
-    to_be_signed: Vec<u8>,
+/// A record, mostly of a certificate that was never signed.
+pub(crate) struct Over {
+    pub(crate) event: Event,
+    pub(crate) to_be_signed: Option<Vec<u8>>,
 }
 
 impl Recordable for Over {
@@ -54,39 +54,67 @@ impl Recordable for Over {
     }
 
     fn precertificate(&self) -> Option<&[u8]> {
-        Some(&self.to_be_signed)
+        self.to_be_signed.as_deref()
     }
 }
 
-/// Appends records until the stopped CA's log holds `size`. How long it took.
+/// Makes the record of a place in the log.
+pub(crate) type Make = fn(&Template, Turn) -> Over;
+
+/// Appends certificates until the stopped CA's log holds `size`. How long it took.
 pub(crate) fn fill(ca: &Ca, size: u64) -> Duration {
+    fill_with(
+        ca,
+        size,
+        (Clock::System, Duration::ZERO),
+        Template::certificate,
+    )
+}
+
+/// The same with records of one's own, and a clock that goes so far for each.
+pub(crate) fn fill_with(
+    ca: &Ca,
+    size: u64,
+    (clock, step): (Clock, Duration),
+    make: Make,
+) -> Duration {
     let begun = Instant::now();
     let config = ca.config();
     let store: Arc<dyn Store> =
         Arc::new(SledStore::open(&config.store, config.reserve_bytes).expect("the store"));
     let high_water = HighWater::open(&config.high_water).expect("the high-water file");
     let key = log_key(&config).expect("the log's key");
-    let opened = Ledger::open(store, key, Clock::System, high_water).expect("the log");
+    let opened = Ledger::open(store, key, clock.clone(), high_water).expect("the log");
     let missing = size.saturating_sub(opened.ledger.size());
     let template = Arc::new(template(ca));
+    let time = (clock, step);
     ca.runtime()
-        .block_on(append(&opened.ledger, &template, missing));
+        .block_on(append(&opened.ledger, (&template, make), missing, time));
     drop(opened.ledger);
     opened.sequencer.join().expect("the ledger's thread");
     begun.elapsed()
 }
 
-async fn append(ledger: &Ledger, template: &Arc<Template>, missing: u64) {
+async fn append(
+    ledger: &Ledger,
+    (template, make): (&Arc<Template>, Make),
+    missing: u64,
+    (clock, step): (Clock, Duration),
+) {
     let taken = Arc::new(AtomicU64::new(0));
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..CALLERS {
         let (ledger, template, taken) = (ledger.clone(), Arc::clone(template), Arc::clone(&taken));
+        let clock = clock.clone();
         callers.spawn(async move {
             while taken.fetch_add(1, Ordering::Relaxed) < missing {
                 let template = Arc::clone(&template);
                 let committed =
-                    ledger.commit(move |_, turn| Ok::<_, Refusal<()>>(template.certificate(turn)));
+                    ledger.commit(move |_, turn| Ok::<_, Refusal<()>>(make(&template, turn)));
                 committed.await.expect("recorded");
+                if step > Duration::ZERO {
+                    clock.set(clock.now().plus(step));
+                }
             }
         });
     }
@@ -119,7 +147,7 @@ fn template(ca: &Ca) -> Template {
 }
 
 impl Template {
-    fn certificate(&self, turn: Turn) -> Over {
+    pub(crate) fn certificate(&self, turn: Turn) -> Over {
         let serial = turn.serial().expect("a serial");
         let (end, length) = (turn.now().minus(OVER).unix_seconds(), 600);
         let validity = Validity::new(end - length, end).expect("a window");
@@ -167,7 +195,7 @@ impl Template {
         };
         Over {
             event: Event::CertificateIssued(Box::new(issued)),
-            to_be_signed: draft.to_be_signed(),
+            to_be_signed: Some(draft.to_be_signed()),
         }
     }
 }

@@ -21,6 +21,7 @@ mod load;
 mod measure;
 mod policy;
 mod proof;
+mod replay;
 mod report;
 mod start;
 #[path = "../support"]
@@ -145,6 +146,9 @@ fn main() {
             figures.extend(client::figures(&person, &extent));
             short.stop();
         }
+    }
+    if extent.wants("replay") {
+        figures.extend(replay::figures(folder.path(), &extent));
     }
     figures.extend(access::figures(folder.path(), &extent));
     figures.sort_by_key(|figure| figure.number);

@@ -5,23 +5,25 @@
 //! is looked at, as closely as it is looked at (`reads`). A policy whose scope names a group applies
 //! to nobody else, whatever its conditions say. Questions with approvals are always asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use cedar_policy::{Policy, PrincipalConstraint};
 
 use super::PolicySet;
 use super::index::Cell;
-use super::question::{On, Question};
+use super::question::{Action, On, Question};
 use super::reads::{Fact, Look, Reads};
 use super::request::{weekday, written};
 use super::verdict::{Verdict, judge};
 
 /// Parts of the memory: as many threads seldom wait for each other.
 const SHARDS: usize = 64;
-/// Answers kept in each part; a full one is begun anew.
-const ANSWERS_MAX: usize = 1024;
+/// Answers kept in each part, some 100 bytes each; a full one is begun anew.
+const ANSWERS_MAX: usize = 4096;
+/// Lists of deciding policies that are shared; others are kept with each answer.
+const LISTS_MAX: usize = 4096;
 /// Plans kept; more are made anew each time.
 const PLANS_MAX: usize = 4096;
 
@@ -60,8 +62,8 @@ impl Reader {
 pub struct Ruling {
     /// In one word.
     pub verdict: Verdict,
-    /// Ids of the deciding policies.
-    pub policies: Arc<[Arc<str>]>,
+    /// Ids of the deciding policies, ascending.
+    pub policies: Arc<[String]>,
 }
 
 /// The answers so far of one set of policies.
@@ -69,8 +71,10 @@ pub struct Ruling {
 pub struct Memo<'a> {
     policies: &'a PolicySet,
     hasher: RandomState,
-    plans: Mutex<HashMap<Vec<u8>, Option<Arc<Plan>>>>,
-    answers: Vec<Mutex<HashMap<Vec<u8>, Ruling>>>,
+    plans: RwLock<HashMap<Box<[u8]>, Option<Arc<Plan>>>>,
+    answers: Vec<Mutex<HashMap<Box<[u8]>, Ruling>>>,
+    /// Every list of deciding policies there was, so that answers share them.
+    lists: Mutex<BTreeSet<Arc<[String]>>>,
 }
 
 /// What tells questions apart, beyond what the plan itself hangs on.
@@ -110,10 +114,11 @@ impl<'a> Memo<'a> {
         Self {
             policies,
             hasher: RandomState::new(),
-            plans: Mutex::default(),
+            plans: RwLock::default(),
             answers: std::iter::repeat_with(Mutex::default)
                 .take(SHARDS)
                 .collect(),
+            lists: Mutex::default(),
         }
     }
 
@@ -128,7 +133,7 @@ impl<'a> Memo<'a> {
             return self.ask(question);
         };
         let lock = || shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(&key) {
+        if let Some(known) = lock().get(key.as_slice()) {
             return known.clone();
         }
         let ruling = self.ask(question);
@@ -136,15 +141,24 @@ impl<'a> Memo<'a> {
         if shard.len() >= ANSWERS_MAX {
             shard.clear();
         }
-        shard.insert(key, ruling.clone());
+        shard.insert(key.into(), ruling.clone());
         ruling
     }
 
     fn ask(&self, question: &Question) -> Ruling {
         let judged = judge(self.policies, question);
+        let policies: Arc<[String]> = judged.policies.into_iter().collect();
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lists.get(&policies).cloned();
+        let policies = known.unwrap_or_else(|| {
+            if lists.len() < LISTS_MAX {
+                lists.insert(Arc::clone(&policies));
+            }
+            policies
+        });
         Ruling {
             verdict: judged.verdict,
-            policies: judged.policies.into_iter().map(Arc::from).collect(),
+            policies,
         }
     }
 
@@ -158,41 +172,47 @@ impl<'a> Memo<'a> {
             .index
             .cell(question.action, question.on.environment())?;
         let mut key = Key::default();
-        key.text(question.action.name());
+        let action = Action::ALL.iter().position(|one| *one == question.action);
+        key.number(action?);
         match &question.on {
             On::Accounts {
                 environment,
                 principals,
             } => {
-                key.0.push(0);
+                key.number(0);
                 key.text(environment.as_str());
                 key.number(principals.len());
                 principals.iter().for_each(|name| key.text(name.as_str()));
             }
             On::Environment(name) => {
-                key.0.push(1);
+                key.number(1);
                 key.text(name.as_str());
             }
-            On::Authority => key.0.push(2),
+            On::Authority => key.number(2),
         }
-        for group in &cell.groups {
-            key.bit(question.who.groups.contains(group));
+        for (at, group) in cell.groups.iter().enumerate() {
+            if question.who.groups.contains(group) {
+                key.number(at);
+            }
         }
+        // No position: the list has ended.
+        key.number(cell.groups.len());
         let plan = self.plan(cell, question, &key.0)?;
         plan.put(question, &mut key);
         Some(key.0)
     }
 
     fn plan(&self, cell: &Cell, question: &Question, key: &[u8]) -> Option<Arc<Plan>> {
-        let lock = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(key) {
+        let plans = self.plans.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = plans.get(key) {
             return known.clone();
         }
+        drop(plans);
         let reads = reads(cell, question);
         let plan = (!reads.everything).then(|| Arc::new(Plan::of(reads)));
-        let mut plans = lock();
+        let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);
         if plans.len() < PLANS_MAX {
-            plans.insert(key.to_vec(), plan.clone());
+            plans.insert(key.into(), plan.clone());
         }
         plan
     }
@@ -232,9 +252,10 @@ impl Plan {
 }
 
 /// How many of `numbers` are below, and whether one is equal: what every comparison hangs on.
-fn order(number: i64, numbers: &std::collections::BTreeSet<i64>, key: &mut Key) {
-    key.number(numbers.range(..number).count());
-    key.bit(numbers.contains(&number));
+fn order(number: i64, numbers: &BTreeSet<i64>, key: &mut Key) {
+    let below = numbers.range(..number).count();
+    let equal = usize::from(numbers.contains(&number));
+    key.number(below.saturating_mul(2).saturating_add(equal));
 }
 
 fn is_there(fact: Fact, question: &Question) -> bool {
@@ -290,7 +311,8 @@ fn value(fact: Fact, question: &Question, key: &mut Key) {
     }
 }
 
-/// Values one after the other; texts with their lengths, so that no two lists are the same bytes.
+/// Values one after the other; numbers in as few bytes as they need (LEB128) and texts behind their
+/// lengths, so that no two lists are the same bytes.
 #[derive(Default)]
 struct Key(Vec<u8>);
 
@@ -299,8 +321,15 @@ impl Key {
         self.0.push(bit.into());
     }
 
-    fn number(&mut self, number: usize) {
-        self.0.extend(number.to_be_bytes());
+    fn number(&mut self, mut number: usize) {
+        loop {
+            let low = u8::try_from(number & 0x7f).unwrap_or(0x7f);
+            number >>= 7;
+            if number == 0 {
+                return self.0.push(low);
+            }
+            self.0.push(low | 0x80);
+        }
     }
 
     fn text(&mut self, text: &str) {

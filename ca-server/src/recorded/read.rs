@@ -12,9 +12,9 @@ use crate::ledger::check_opening;
 use crate::store::{Record, Store, StoreError};
 
 /// Records that one thread reads and opens at a time.
-const RUN: u64 = 512;
-/// Records between two calls of whoever takes the decisions: what is held at once.
-const CHUNK: u64 = 8192;
+const RUN: u64 = 256;
+/// Records between two calls of whoever takes the decisions. Two such chunks are held at once.
+const CHUNK: u64 = 4096;
 
 /// Told how many of how many records are done.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
@@ -58,7 +58,8 @@ pub enum RecordedError {
     Store(#[from] StoreError),
 }
 
-/// Every decision of the log, in order, by the chunk: to `each`, on the calling thread.
+/// Every decision of the log, in order, by the chunk, to `each`. While it works, the next chunk is
+/// read; it may use all cores (rayon), too.
 ///
 /// # Errors
 ///
@@ -66,28 +67,43 @@ pub enum RecordedError {
 pub fn decisions(
     store: &dyn Store,
     progress: Progress<'_>,
-    each: &mut dyn FnMut(Vec<Decision>),
+    each: &mut (dyn FnMut(Vec<Decision>) + Send),
 ) -> Result<Tally, RecordedError> {
     let size = store.head()?.ok_or(RecordedError::Empty)?.size;
+    let chunk = |from: u64| from..size.min(from.saturating_add(CHUNK));
     let mut tally = Tally::default();
     let mut fold = Fold::default();
+    let mut opened = open(store, chunk(0))?;
     while fold.size() < size {
-        let end = size.min(fold.size().saturating_add(CHUNK));
-        let opened = open(store, fold.size()..end)?;
+        let read = chunk(chunk(fold.size()).end);
+        let (next, ()) = rayon::join(
+            || open(store, read),
+            || each(tally.take(&mut fold, &opened)),
+        );
+        progress(fold.size(), size);
+        // What was opened together is dropped on all cores, too.
+        std::mem::replace(&mut opened, next?)
+            .into_par_iter()
+            .for_each(drop);
+    }
+    Ok(tally)
+}
+
+impl Tally {
+    /// Folds the next records in and counts them.
+    fn take(&mut self, fold: &mut Fold, opened: &[Opened]) -> Vec<Decision> {
         let mut found = Vec::with_capacity(opened.len());
-        for (time, event) in &opened {
+        for (time, event) in opened {
             let taken = fold.take(*time, event.as_ref());
-            tally.erased = tally.erased.saturating_add(event.is_none().into());
-            tally.untold = tally.untold.saturating_add(taken.untold.into());
+            self.erased = self.erased.saturating_add(event.is_none().into());
+            self.untold = self.untold.saturating_add(taken.untold.into());
             found.extend(taken.decisions);
         }
         let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
-        tally.decisions = tally.decisions.saturating_add(count);
-        tally.records = fold.size();
-        each(found);
-        progress(fold.size(), size);
+        self.decisions = self.decisions.saturating_add(count);
+        self.records = fold.size();
+        found
     }
-    Ok(tally)
 }
 
 /// What the record of that index decided. Reads the log up to there.

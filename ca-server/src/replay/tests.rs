@@ -187,7 +187,7 @@ async fn a_window_holds_from_its_begin_and_not_at_its_end() {
         other: &other,
         in_force: None,
     };
-    let mut counted = |since, until| {
+    let counted = |since, until| {
         let window = Window { since, until };
         replay(day.store(), sets, window, &mut |_, _| {})
             .unwrap()
