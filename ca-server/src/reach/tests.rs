@@ -170,8 +170,6 @@ fn the_examples_are_told_in_full() {
     let contractors = [
         format!("1 h: {office}-18:00 UTC"),
         format!("1 min: {office}-18:59 UTC"),
-        "2 h: approval: 1 of approver; a reason; a ticket; on call; Mon-Fri 07:00-17:00 UTC"
-            .to_owned(),
     ];
     assert_eq!(
         told(&["contractors"], Action::Login, "prod/deploy"),

@@ -65,7 +65,7 @@ fn check_counts_valid_policies() {
     let dir = folder();
     let (code, text) = policy(dir.path(), "check");
     assert_eq!(code, EXIT_OK);
-    assert!(text.starts_with("38 policies in "), "{text}");
+    assert!(text.starts_with("40 policies in "), "{text}");
     assert!(
         text.contains("\nrequirement prod-root: 1 of approver\n"),
         "{text}"

@@ -54,6 +54,7 @@ const NOTICED: &[(&str, &str)] = &[
         "approvers-need-recent-second-factor",
         "deciding-takes-a-fresh-second-factor",
     ),
+    ("acme-only-as-contractors", "acme-alone-opens-nothing"),
     ("contract-of-acme-ends", "acme-is-out-in-july-2027"),
     ("contractors-decide-nothing", "contractors-hold-no-office"),
     ("contractors-need-a-ticket", "contractors-name-a-ticket"),
@@ -62,6 +63,10 @@ const NOTICED: &[(&str, &str)] = &[
         "contractors-are-not-alone-in-prod",
     ),
     ("contractors-only-deploy", "contractors-are-never-root"),
+    (
+        "contractors-use-prod-for-an-hour",
+        "contractors-are-short-in-prod",
+    ),
     (
         "contractors-work-in-office-hours",
         "contractors-keep-office-hours",
