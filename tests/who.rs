@@ -28,7 +28,10 @@ fn people_who_signed_in_are_told_with_what_they_can_get_and_what_it_takes() {
     assert_eq!(alices["who"]["groups"], serde_json::json!(["engineering"]));
     assert!(ways(&root, "carol", "login").is_none(), "{root}");
     assert!(ways(&root, "carol", "approve").is_some(), "{root}");
-    assert!(ways(&root, "bob", "login").is_none(), "bob never signed in: {root}");
+    assert!(
+        ways(&root, "bob", "login").is_none(),
+        "bob never signed in: {root}"
+    );
     let line = ["policy", "who", "--person", "alice"];
     let text = dev.ca_server(&line).succeeds().stdout;
     assert!(text.contains("alice, in group engineering"), "{text}");

@@ -58,7 +58,7 @@ impl Search<'_> {
         let permits: Vec<bool> = spots.iter().map(permits).collect();
         let permitted = spots.iter().zip(&permits).filter(|(_, permits)| **permits);
         let mut permitted: Vec<Spot> = permitted.map(|(spot, _)| *spot).collect();
-        let is_full = |spot: &Spot| spot.now.unix_seconds() % 3600 == 0;
+        let is_full = |spot: &Spot| spot.now.unix_seconds().is_multiple_of(3600);
         // What is left for the last minutes of some hour is searched there when nothing covers it.
         if permitted.iter().any(is_full) {
             permitted.retain(is_full);
