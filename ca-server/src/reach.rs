@@ -34,6 +34,7 @@ mod lost;
 mod outline;
 mod scan;
 mod search;
+mod shifting;
 mod situation;
 mod spread;
 mod survey;

@@ -23,6 +23,7 @@ const LITERALS_MAX: usize = 16;
 /// One policy.
 #[derive(Clone, Debug)]
 pub(super) struct Outline {
+    id: String,
     permits: bool,
     who: Scope,
     actions: Option<BTreeSet<String>>,
@@ -85,6 +86,7 @@ impl Outline {
             Scope::In(kind, id)
         };
         Self {
+            id: policy.id().to_string(),
             permits: policy.effect() == Effect::Permit,
             who: match &policy.principal_constraint() {
                 PrincipalConstraint::Any | PrincipalConstraint::Is(_) => Scope::Any,
@@ -107,6 +109,10 @@ impl Outline {
 
     pub(super) const fn mentions(&self) -> &Mentions {
         &self.mentions
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
     pub(super) const fn permits(&self) -> bool {

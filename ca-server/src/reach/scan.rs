@@ -10,6 +10,9 @@ use crate::policy::{Decision, ask};
 /// Where odd circumstances are tried: at every fifth hour, which meets every hour of a day.
 const ODD_STEP: usize = 5;
 
+/// Facts of which every subset is tried.
+const SUBSETS_OF_MAX: usize = 3;
+
 /// What a first look found.
 pub(super) struct Scan {
     /// One for each way in which the policies answer, as far as seen.
@@ -39,15 +42,27 @@ impl Search<'_> {
         looks.find_map(|(so, step)| {
             let mut texts = self.ground.texts.as_slice();
             while let [first, rest @ ..] = texts {
-                let spots = self.ground.spots();
-                let mut some = spots.iter().step_by(step);
-                if some.any(|spot| self.permits(&so, &self.ground.at(*spot, first))) {
+                if self.finds(&so, first, step) {
                     return self.look(&so, first, rest);
                 }
                 texts = rest;
             }
             None
         })
+    }
+
+    /// Whether anything is permitted at every `step`th spot.
+    fn finds(&self, so: &Circumstances, texts: &Texts, step: usize) -> bool {
+        for spot in self.ground.spots().into_iter().step_by(step) {
+            let answers = self.answers(so, &self.ground.at(spot, texts));
+            if answers.iter().any(Decision::is_permit) {
+                return true;
+            }
+            if answers.iter().all(|answer| self.shifting.is_fixed(answer)) {
+                return false;
+            }
+        }
+        false
     }
 
     /// Looks everywhere with the same circumstances and texts, and where it finds something, with
@@ -58,7 +73,7 @@ impl Search<'_> {
         let permits: Vec<bool> = spots.iter().map(permits).collect();
         let permitted = spots.iter().zip(&permits).filter(|(_, permits)| **permits);
         let mut permitted: Vec<Spot> = permitted.map(|(spot, _)| *spot).collect();
-        let is_full = |spot: &Spot| spot.now.unix_seconds() % 3600 == 0;
+        let is_full = |spot: &Spot| spot.now.unix_seconds().is_multiple_of(3600);
         // What is left for the last minutes of some hour is searched there when nothing covers it.
         if permitted.iter().any(is_full) {
             permitted.retain(is_full);
@@ -119,25 +134,31 @@ impl Search<'_> {
         all.map(|spot| self.ground.at(*spot, texts)).collect()
     }
 
-    /// What the answers are like: with everything, with nothing, with all but one, and for longer.
+    /// What policies answer here that may answer differently elsewhere: with everything, then without
+    /// what such a policy looks at, and for longer.
     fn signature(&self, so: &Circumstances, longest: u64, situation: &Situation) -> Signature {
-        let none = Circumstances::shortest(&BTreeSet::new());
-        let ids = |so: &Circumstances| {
-            let questions = self.supposing(so, situation);
-            let answers = questions
-                .iter()
-                .map(|question| ask(self.policies, question));
-            answers.map(answer).collect::<Vec<Answer>>()
-        };
-        let mut answers = ids(so);
-        answers.extend(ids(&none));
-        let less = so.having.iter().map(|fact| so.without(*fact));
+        let facts = self.shifting.facts(&so.having);
+        let fewer = subsets(&facts).into_iter().map(|gone| {
+            let mut less = so.clone();
+            less.having.retain(|fact| !gone.contains(fact));
+            less
+        });
+        let answers = fewer.flat_map(|so| self.answers(&so, situation));
         let longer = [longest, longest.saturating_add(1)].map(|seconds| Circumstances {
             seconds,
             ..so.clone()
         });
-        let permits = less.chain(longer).map(|so| self.permits(&so, situation));
-        (answers, permits.collect())
+        let longer = longer.iter().filter(|_| self.shifting.looks_at_duration());
+        let permits = longer.map(|so| self.permits(so, situation));
+        (answers.map(answer).collect(), permits.collect())
+    }
+
+    fn answers(&self, so: &Circumstances, situation: &Situation) -> Vec<Decision> {
+        let questions = self.supposing(so, situation);
+        let answers = questions
+            .iter()
+            .map(|question| ask(self.policies, question));
+        answers.collect()
     }
 
     /// A situation in which something is permitted at a spot that `covers` nothing so far.
@@ -152,6 +173,24 @@ impl Search<'_> {
             (*permits && !covers(at)).then(|| self.ground.at(*spot, &scan.texts))
         })
     }
+}
+
+/// Nothing, each alone and all together; every subset where they are few.
+fn subsets(facts: &BTreeSet<Fact>) -> Vec<BTreeSet<Fact>> {
+    let mut found = vec![BTreeSet::new()];
+    if facts.len() > SUBSETS_OF_MAX {
+        found.extend(facts.iter().map(|fact| BTreeSet::from([*fact])));
+        found.push(facts.clone());
+        return found;
+    }
+    for fact in facts {
+        let more = found
+            .iter()
+            .map(|some| some.iter().chain([fact]).copied().collect());
+        let more: Vec<BTreeSet<Fact>> = more.collect();
+        found.extend(more);
+    }
+    found
 }
 
 fn answer(decision: Decision) -> Answer {

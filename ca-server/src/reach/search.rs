@@ -8,6 +8,7 @@ use std::time::Duration;
 use ca_core::name::Subject;
 
 use super::outline::Mentions;
+use super::shifting::Shifting;
 use super::situation::{Ground, Situation};
 use super::way::Longest;
 use super::{ISSUER, Limits, Target, Whose};
@@ -56,7 +57,7 @@ impl Fact {
     ];
 
     /// What policies call it.
-    const fn attributes(self) -> &'static [&'static str] {
+    pub(super) const fn attributes(self) -> &'static [&'static str] {
         match self {
             Self::Approvals => &["approvals", "approver_groups", "met"],
             Self::Totp => &["mfa_kind"],
@@ -118,6 +119,7 @@ pub(super) struct Search<'a> {
     pub(super) who: &'a Person,
     pub(super) target: &'a Target,
     pub(super) ground: Ground,
+    pub(super) shifting: Shifting,
     /// Facts that some policy looks at, of those that belong to the action.
     pub(super) facts: BTreeSet<Fact>,
     /// The longest that is tried, seconds.
@@ -129,7 +131,7 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     pub(super) fn new(
-        (policies, mentions): (&'a PolicySet, &Mentions),
+        (policies, mentions, shifting): (&'a PolicySet, &Mentions, Shifting),
         who: &'a Person,
         target: &'a Target,
         limits: &Limits,
@@ -145,6 +147,7 @@ impl<'a> Search<'a> {
             who,
             target,
             ground: Ground::new(mentions, limits.now),
+            shifting,
             facts: Fact::ALL.into_iter().filter(matters).collect(),
             ceiling: ceiling.map_or(LONGEST, Duration::as_secs).max(SHORTEST),
             has_ceiling: ceiling.is_some(),

@@ -104,7 +104,7 @@ impl Search<'_> {
         }
         let held = |at: usize| holds.get(at) == Some(&true);
         let moments = era.moments.iter().copied().enumerate();
-        let full = moments.filter(|(_, moment)| moment.unix_seconds() % 3600 == 0);
+        let full = moments.filter(|(_, moment)| moment.unix_seconds().is_multiple_of(3600));
         let spans = full.filter_map(|(at, moment)| {
             let start = minute_of_week(moment);
             if !self.ground.by_the_minute {
@@ -131,7 +131,7 @@ fn part_of_hour(ends: (bool, bool), whole: impl Fn(u32) -> bool) -> Option<(u32,
         (false, false) => return None,
         (true, true) if whole(last) => (0, last.saturating_add(1)),
         (true, true) => (0, last),
-        (true, false) => (0, turn(last, |minute| whole(minute))),
+        (true, false) => (0, turn(last, &whole)),
         (false, true) => (turn(last, |minute| !whole(minute)), last.saturating_add(1)),
     };
     (from < before).then_some((from, before))

@@ -9,6 +9,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::outline::{Mentions, Outline};
 use super::search::Search;
+use super::shifting::Shifting;
 use super::way::Way;
 use super::{Actor, Limits, Target};
 use crate::policy::{Person, PolicySet};
@@ -176,12 +177,14 @@ impl<'a> Survey<'a> {
     pub(super) fn search<'b>(&'b self, who: &'b Person, target: &'b Target) -> Option<Search<'b>> {
         let outlines = self.outlines.iter();
         let about = outlines.filter(|one| one.is_about(target) && one.may_be_about(who));
+        let about: Vec<&Outline> = about.collect();
         let mut mentions = Mentions::default();
-        let mut permits = false;
-        for outline in about {
-            permits |= outline.permits();
-            mentions.add(outline.mentions());
-        }
-        permits.then(|| Search::new((self.policies, &mentions), who, target, self.limits))
+        about.iter().for_each(|one| mentions.add(one.mentions()));
+        let shifting = Shifting::of(about.iter().copied());
+        let policies = (self.policies, &mentions, shifting);
+        about
+            .iter()
+            .any(|one| one.permits())
+            .then(|| Search::new(policies, who, target, self.limits))
     }
 }

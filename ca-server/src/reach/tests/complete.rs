@@ -1,11 +1,11 @@
 //! Nothing is left out: whatever is permitted under some circumstances, a way is told that they meet.
 
 use proptest::collection::vec;
-use proptest::prelude::{Strategy, prop, prop_oneof, proptest};
+use proptest::prelude::{Strategy, prop_oneof, proptest};
 use proptest::sample::select;
 use proptest::test_runner::Config;
 
-use super::super::search::{Circumstances, Fact, Search};
+use super::super::search::{Circumstances, Fact};
 use super::super::survey::Survey;
 use super::*;
 
@@ -37,8 +37,8 @@ fn policies() -> impl Strategy<Value = String> {
     let forbids = vec(condition(), 0..3);
     let line = |effect: &str, word: &str, at: usize, condition: &String| {
         format!(
-            "{effect}{at}: {effect} (principal, action == Action::\"login\", resource) \
-             {word} {{ {condition} }};\n"
+            "{effect}{at}: {effect} (principal in Group::\"c\", action == Action::\"login\", \
+             resource) {word} {{ {condition} }};\n"
         )
     };
     (permits, forbids).prop_map(move |(permits, forbids)| {

@@ -49,9 +49,9 @@ pub(super) struct Selection {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {
-    ByPlace,
-    ByActor,
-    ByPolicy,
+    Places,
+    Actors,
+    Policies,
 }
 
 impl Selection {
@@ -73,9 +73,9 @@ impl Selection {
                 groups: config.on_call.groups.clone(),
             }),
             view: match (by_name, asked.thanks_to.is_empty()) {
-                (true, _) => View::ByActor,
-                (false, true) => View::ByPlace,
-                (false, false) => View::ByPolicy,
+                (true, _) => View::Actors,
+                (false, true) => View::Places,
+                (false, false) => View::Policies,
             },
             notes: sources.notes(asked),
         })

@@ -34,9 +34,9 @@ pub(super) fn show(
     }
     let names = Names::new(selection);
     match selection.view {
-        View::ByPlace => by_place(&names, selection, reach, out),
-        View::ByActor => by_actor(&names, selection, (reach, thanks_to), out),
-        View::ByPolicy => {
+        View::Places => by_place(&names, selection, reach, out),
+        View::Actors => by_actor(&names, selection, (reach, thanks_to), out),
+        View::Policies => {
             for id in thanks_to {
                 by_policy(&names, (selection, policies, reach), id, out)?;
             }
