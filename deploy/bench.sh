@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make bench`: measures in a release build. One JSON document on stdout, progress on stderr.
 # --quick is a smoke run of some seconds; JIT_SSH_BENCH_RECORDS=N makes the long log another size.
-# --only PART is one of policy, issuance, client, ending, approval, waiters, list.
+# --only PART is one of policy, proof, issuance, client, ending, approval, waiters, list.
 # Needs about 3 GB of disk below the target folder, for some minutes; and root and a stock sshd for the
 # last four parts, which are left out otherwise.
 set -euo pipefail

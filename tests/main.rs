@@ -18,6 +18,7 @@ mod offline_break_glass;
 mod parts;
 mod policies;
 mod policy_cases;
+mod policy_prove;
 mod support;
 mod webhooks;
 mod who;

@@ -32,6 +32,8 @@ want python3 python3
 want curl curl
 want age age
 want cc gcc
+# Proofs about policies; $CVC5 may name another one.
+[ "${1:-}" = demo ] || want "${CVC5:-cvc5}" cvc5
 if [ "${1:-}" != demo ] && [ -x /usr/bin/python3 ] && [ "$(command -v python3)" = /usr/bin/python3 ] &&
     ! [ -x "$venv/bin/python" ] && ! python3 -c 'import ensurepip' 2>/dev/null; then
     packages+=(python3-venv)

@@ -13,6 +13,7 @@ mod crew;
 mod hunt;
 mod model;
 mod named;
+mod prefer;
 mod proof;
 mod scene;
 mod session;
@@ -30,7 +31,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use self::session::{Conditions, Failure, Session};
-use self::solver::{Cvc5, NoSolver};
+use self::solver::Cvc5;
 
 pub use self::analyse::{Finding, Flaw, analyse};
 pub use self::proof::{Counterexample, Outcome, Proof, prove_all};
@@ -82,9 +83,10 @@ pub struct Prover {
 pub struct Stopper(watch::Sender<bool>);
 
 impl Stopper {
-    /// Stops what runs and whatever begins.
-    pub fn stop(&self) {
-        self.0.send_replace(true);
+    /// Stops what runs and whatever begins; whether that was done before.
+    #[must_use]
+    pub fn stop(&self) -> bool {
+        self.0.send_replace(true)
     }
 }
 
@@ -111,35 +113,25 @@ impl Prover {
             limit: timeout,
             stop,
         };
+        let missing = |source| ProveError::Missing {
+            program: conditions.program.clone(),
+            source,
+        };
         let tried = crew::each(1, &[()], &|(), runtime: &Runtime| {
             runtime.block_on(async {
-                let started = Cvc5::start(&conditions.program, timeout);
-                match tokio::time::timeout(timeout, started).await {
-                    Ok(Ok(mut solver)) => {
-                        solver.end().await;
-                        Ok(())
-                    }
-                    Ok(Err(error)) => Err(error),
-                    Err(_) => {
-                        let words = crate::policy::words(timeout);
-                        Err(NoSolver::Wrong(format!("no answer within {words}")))
-                    }
-                }
+                let mut solver = Cvc5::start(&conditions.program, timeout).map_err(missing)?;
+                let answer = tokio::time::timeout(timeout, solver.introduce()).await;
+                solver.end().await;
+                let why = match answer {
+                    Ok(Ok(())) => return Ok(()),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => format!("no answer within {}", crate::policy::words(timeout)),
+                };
+                let program = conditions.program.clone();
+                Err(ProveError::Wrong { program, why })
             })
         })?;
-        let program = conditions.program.clone();
-        for tried in tried {
-            tried.map_err(|error| match error {
-                NoSolver::Missing(source) => ProveError::Missing {
-                    program: program.clone(),
-                    source,
-                },
-                NoSolver::Wrong(why) => ProveError::Wrong {
-                    program: program.clone(),
-                    why,
-                },
-            })?;
-        }
+        tried.into_iter().collect::<Result<(), _>>()?;
         let workers = std::thread::available_parallelism();
         let workers = workers.map_or(1, std::num::NonZero::get);
         Ok((

@@ -20,6 +20,7 @@ mod issuance;
 mod load;
 mod measure;
 mod policy;
+mod proof;
 mod report;
 mod start;
 #[path = "../support"]
@@ -116,6 +117,10 @@ fn main() {
     if extent.wants("policy") {
         say("policy decisions");
         figures.extend(policy::figures());
+    }
+    if extent.wants("proof") {
+        say("proofs about policies");
+        figures.extend(proof::figures());
     }
     if extent.wants("issuance") || extent.wants("client") {
         say("making a CA, signing in");

@@ -7,6 +7,7 @@ mod check;
 mod explain;
 mod history;
 mod period;
+mod prove;
 mod replay;
 mod test;
 mod unused;
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 
 pub use self::explain::Explain;
 pub use self::history::History;
+pub use self::prove::Prove;
 pub use self::replay::Replay;
 pub use self::test::Test;
 pub use self::unused::Unused;
@@ -87,6 +89,9 @@ pub enum PolicyVerb {
     /// Say who can get what and what it takes, and what other policies would change about it.
     #[command(after_help = who::EXAMPLES)]
     Who(Box<Who>),
+    /// Prove what holds of every request, or show one of which it does not.
+    #[command(after_help = prove::EXAMPLES)]
+    Prove(Prove),
 }
 
 /// What the commands need from the configuration.
@@ -148,6 +153,7 @@ pub fn run(
         PolicyVerb::Replay(asked) => return replay::run(asked, setting, json, out),
         PolicyVerb::Unused(asked) => return unused::run(asked, setting, json, out),
         PolicyVerb::Who(asked) => return who::run(asked, setting, json, out),
+        PolicyVerb::Prove(asked) => return prove::run(asked, setting, json, out),
     };
     Ok(done?)
 }

@@ -103,11 +103,16 @@ impl Vocabulary {
     pub(super) fn check(&self, schema: &Schema) -> Result<(), AskError> {
         // An empty set would fit a set of anything.
         let met = BTreeSet::from(["specimen"]);
-        for action in Action::ALL {
-            let question = specimen(action)?;
+        let full = Action::ALL.into_iter().map(specimen);
+        // A schema must not count on what may be absent: its policies would fail without it.
+        let sparse = full.clone().map(|question| question.map(sparse));
+        for question in full.chain(sparse) {
+            let question = question?;
+            let action = question.action;
             let context =
                 Context::from_pairs(self.facts(&question, &met)).map_err(AskError::new)?;
-            let (entities, resources) = self.entities(&question)?;
+            let (mut entities, resources) = self.entities(&question)?;
+            entities.extend(self.bare(&question));
             Entities::from_entities(entities, Some(schema)).map_err(AskError::new)?;
             for (_, resource) in resources {
                 let who = self.user(&question.who.subject);
@@ -117,6 +122,19 @@ impl Vocabulary {
             }
         }
         Ok(())
+    }
+
+    /// What a question names without saying anything of it.
+    fn bare(&self, question: &Question) -> Vec<Entity> {
+        let groups = question
+            .who
+            .groups
+            .iter()
+            .map(|name| uid(&self.group, name));
+        let environment = question.on.environment();
+        let environment = environment.map(|name| uid(&self.environment, name.as_str()));
+        let all = groups.chain(environment).chain([self.authority.clone()]);
+        all.map(Entity::with_uid).collect()
     }
 
     /// The requests for `question`, for which the requirements called `met` are met: one context
@@ -260,6 +278,14 @@ fn made(constructor: &Name, words: &str) -> Value {
 
 fn long(number: u64) -> Value {
     Value::new_long(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// The same question without the facts that may be absent.
+fn sparse(mut question: Question) -> Question {
+    question.facts.reason = None;
+    question.facts.ticket = None;
+    question.facts.holder = None;
+    question
 }
 
 /// A question with every fact present, to hold against a schema.

@@ -166,8 +166,21 @@ fn a_schema_that_asks_for_a_fact_nobody_supplies_is_refused() {
     let text = schema()
         .text
         .replace("duration: Long,", "duration: Long, mood: String,");
-    let other = schema().text.replace("met: Set<String>", "met: Set<Long>");
-    for text in [text, other] {
+    let change = |from: &str, to: &str| {
+        let changed = schema().text.replace(from, to);
+        assert_ne!(changed, schema().text);
+        changed
+    };
+    // What may be absent, and entities of which nothing is said.
+    let others = [
+        change("met: Set<String>", "met: Set<Long>"),
+        change("reason?: String", "reason: String"),
+        change("holder?: User", "holder: User"),
+        change("entity Environment;", "entity Environment { tier: Long };"),
+        change("entity Group;", "entity Group { size: Long };"),
+        change("entity Authority;", "entity Authority { name: String };"),
+    ];
+    for text in others.into_iter().chain([text]) {
         let schema = Source::new(SCHEMA_NAME, &text);
         let error = PolicySet::parse(&schema, &[], None, None).unwrap_err();
         assert!(error.to_string().contains("does not fit"), "{error}");

@@ -6,12 +6,12 @@
 use std::time::{Duration, Instant};
 
 use cedar_policy::{Effect, Policy};
-use cedar_policy_symcc::CompiledPolicySet;
 use serde::Serialize;
 
+use super::hunt::{Prepared, is_refuted};
 use super::proof::{Stages, milliseconds};
 use super::scene::Scene;
-use super::session::{Claim, Failure, Session};
+use super::session::{Failure, Session};
 use super::stage::{Stage, Subject};
 use super::{ProveError, Prover, crew};
 use crate::policy::{PolicySet, permitting};
@@ -125,8 +125,9 @@ impl<'a> Examined<'a, '_> {
     async fn flaw(mut self, session: &mut Session) -> Result<Option<Flaw>, Failure> {
         let mut applies = Vec::new();
         for stage in &self.stages {
-            let alone = stage.supposing([&self.matching], &[])?;
-            if session.refute(Claim::Denies(&alone)).await?.is_some() || !self.sure(stage)? {
+            let alone =
+                |more: &[String]| Ok(Prepared::Denies(stage.supposing([&self.matching], more)?));
+            if is_refuted(session, stage, &alone).await? || !self.sure(stage)? {
                 applies.push(*stage);
             }
         }
@@ -150,9 +151,12 @@ impl<'a> Examined<'a, '_> {
     async fn of_permit(&self, session: &mut Session) -> Result<Option<Flaw>, Failure> {
         let forbidden = async |session: &mut Session, forbids: &dyn Fn(&Policy) -> bool| {
             for stage in &self.stages {
-                let forbids = stage.forbids().filter(|one| forbids(one));
-                let set = stage.supposing(forbids.chain([self.policy]), &[])?;
-                if session.refute(Claim::Denies(&set)).await?.is_some() {
+                let denied = |more: &[String]| {
+                    let forbids = stage.forbids().filter(|one| forbids(one));
+                    let set = stage.supposing(forbids.chain([self.policy]), more)?;
+                    Ok(Prepared::Denies(set))
+                };
+                if is_refuted(session, stage, &denied).await? {
                     return Ok(false);
                 }
             }
@@ -170,13 +174,19 @@ impl<'a> Examined<'a, '_> {
             return Ok(Some(Flaw::Shadowed { forbidden_by }));
         }
         for stage in &self.stages {
-            let with = stage.supposing(stage.policies.iter().copied(), &[])?;
-            let without = self.without(stage)?;
-            if session
-                .refute(Claim::Implies(&with, &without))
-                .await?
-                .is_some()
-            {
+            // What it alone permits: no other permit does, and no forbid stands against it.
+            let others = self
+                .without(stage)
+                .filter(|one| one.effect() == Effect::Permit);
+            let others = stage.compile(others)?;
+            let same = |more: &[String]| {
+                let permitted = stage.forbids().chain([self.policy]);
+                Ok(Prepared::Implies(
+                    stage.supposing(permitted, more)?,
+                    &others,
+                ))
+            };
+            if is_refuted(session, stage, &same).await? {
                 return Ok(None);
             }
         }
@@ -190,16 +200,13 @@ impl<'a> Examined<'a, '_> {
             if !self.sure(stage)? {
                 return Ok(None);
             }
-            let others = stage
-                .policies
-                .iter()
-                .filter(|one| one.id() != self.policy.id());
-            let without = stage.supposing(others.copied(), &[])?;
-            if session
-                .refute(Claim::Implies(&without, &stage.compiled))
-                .await?
-                .is_some()
-            {
+            // What it alone forbids: without it, it is permitted.
+            let matching = stage.compile([&self.matching])?;
+            let same = |more: &[String]| {
+                let without = stage.supposing(self.without(stage), more)?;
+                Ok(Prepared::Disjoint(without, &matching))
+            };
+            if is_refuted(session, stage, &same).await? {
                 return Ok(None);
             }
             let permits = stage
@@ -207,9 +214,11 @@ impl<'a> Examined<'a, '_> {
                 .iter()
                 .filter(|one| one.effect() == Effect::Permit);
             let permits = stage.compile(permits.copied())?;
-            let matching = stage.supposing([&self.matching], &[])?;
-            let permitted = session.refute(Claim::Disjoint(&matching, &permits)).await?;
-            idle &= permitted.is_none();
+            let apart = |more: &[String]| {
+                let matching = stage.supposing([&self.matching], more)?;
+                Ok(Prepared::Disjoint(matching, &permits))
+            };
+            idle &= !is_refuted(session, stage, &apart).await?;
         }
         if idle {
             return Ok(Some(Flaw::Idle));
@@ -234,10 +243,12 @@ impl<'a> Examined<'a, '_> {
     async fn is_covered_by(&self, other: &Policy, session: &mut Session) -> Result<bool, Failure> {
         let larger = permitting(other).map_err(Failure::Beyond)?;
         for stage in &self.stages {
-            let matching = stage.supposing([&self.matching], &[])?;
             let larger = stage.compile([&larger])?;
-            let more = session.refute(Claim::Implies(&matching, &larger)).await?;
-            if more.is_some() {
+            let covered = |more: &[String]| {
+                let matching = stage.supposing([&self.matching], more)?;
+                Ok(Prepared::Implies(matching, &larger))
+            };
+            if is_refuted(session, stage, &covered).await? {
                 return Ok(false);
             }
         }
@@ -253,12 +264,10 @@ impl<'a> Examined<'a, '_> {
             .take(OTHERS_MAX)
     }
 
-    fn without(&self, stage: &Stage<'_>) -> Result<CompiledPolicySet, Failure> {
-        let others = stage
-            .policies
-            .iter()
-            .filter(|one| one.id() != self.policy.id());
-        stage.compile(others.copied())
+    fn without<'c>(&self, stage: &Stage<'c>) -> impl Iterator<Item = &'c Policy> {
+        let id = self.policy.id();
+        let all = stage.policies.clone().into_iter();
+        all.filter(move |one| one.id() != id)
     }
 }
 

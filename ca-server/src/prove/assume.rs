@@ -19,7 +19,7 @@ pub(super) fn assumptions(scene: Scene, named: &Named, requirements: &Requiremen
     let mut all = Vec::new();
     numbers(&mut all);
     second_factor(&mut all);
-    moment(named, &mut all);
+    moment(&mut all);
     texts(&mut all);
     people(requirements, &mut all);
     met(requirements, &mut all);
@@ -53,24 +53,31 @@ fn second_factor(all: &mut Vec<String>) {
     ));
 }
 
-/// `Vocabulary::facts` computes the hour and the weekday from the moment, which is not before 1970
-/// (`Timestamp`). The hour is tied to the moment only where a policy looks at the moment: it costs
-/// the solver a division of 64 bits.
-fn moment(named: &Named, all: &mut Vec<String>) {
+/// `Vocabulary::facts` computes the hour and the weekday. The moment is not before 1970, and not
+/// past the last one that has a text (`Timestamp`): of another one no question could be made.
+fn moment(all: &mut Vec<String>) {
     all.push("context.hour >= 0 && context.hour <= 23".to_owned());
     all.push("context.weekday >= 1 && context.weekday <= 7".to_owned());
-    if !named.facts.contains("now") {
-        return;
-    }
     all.push("context.now >= datetime(\"1970-01-01\")".to_owned());
-    all.push("context.now < datetime(\"9999-12-31\")".to_owned());
-    for hour in 0..24 {
-        let next = hour + 1;
-        all.push(format!(
-            "(context.hour == {hour}) == (context.now.toTime() >= duration(\"{hour}h\") && \
-             context.now.toTime() < duration(\"{next}h\"))"
-        ));
+    all.push("context.now <= datetime(\"9999-12-30T22:00:00Z\")".to_owned());
+}
+
+/// More that holds of every question, where policies look at the moment: `Vocabulary::facts`
+/// computes the hour from it. Not among the others because it costs the solver a division of 64
+/// bits, and most proofs do without.
+pub(super) fn links(facts: &BTreeSet<String>) -> Vec<String> {
+    if !facts.contains("now") || !facts.contains("hour") {
+        return Vec::new();
     }
+    let time = "context.now.toTime()";
+    let hours = (0..24).map(|hour| {
+        let (from, to) = (
+            format!("duration(\"{hour}h\")"),
+            format!("duration(\"{}h\")", hour + 1),
+        );
+        format!("(context.hour == {hour}) == ({time} >= {from} && {time} < {to})")
+    });
+    hours.collect()
 }
 
 /// `written` leaves out a reason or ticket of nothing but blanks; names and issuers are never empty
@@ -207,4 +214,4 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -6,6 +6,7 @@
 use cedar_policy_symcc::{CompiledPolicy, CompiledPolicySet, Env};
 
 use super::model::Model;
+use super::prefer::{known_moments, preferences};
 use super::session::{Claim, Failure, Session};
 use super::smaller::smallest;
 use super::stage::Stage;
@@ -21,6 +22,8 @@ pub(super) enum Prepared<'a> {
     Disjoint(CompiledPolicySet, &'a CompiledPolicySet),
     /// The first allows nothing that the second does not.
     Implies(CompiledPolicySet, &'a CompiledPolicySet),
+    /// Nothing is allowed.
+    Denies(CompiledPolicySet),
     /// It can always be evaluated.
     Evaluates(CompiledPolicy),
 }
@@ -30,6 +33,7 @@ impl Prepared<'_> {
         match self {
             Self::Disjoint(one, other) => Claim::Disjoint(one, other),
             Self::Implies(one, other) => Claim::Implies(one, other),
+            Self::Denies(set) => Claim::Denies(set),
             Self::Evaluates(policy) => Claim::Evaluates(policy),
         }
     }
@@ -51,15 +55,71 @@ pub(super) enum Found {
 pub(super) struct Hunt<'a, 'b> {
     pub(super) stage: &'b Stage<'b>,
     /// The claim where further conditions hold.
-    pub(super) prepare: &'b dyn Fn(&[String]) -> Result<Prepared<'a>, Failure>,
+    pub(super) prepare: Prepare<'a, 'b>,
     /// Whether a real question contradicts the claim.
     pub(super) contradicts: &'b dyn Fn(&Question) -> bool,
+}
+
+type Prepare<'a, 'b> = &'b dyn Fn(&[String]) -> Result<Prepared<'a>, Failure>;
+
+/// Whether the claim does not hold, without a question to show it. Most that is asked so does not:
+/// so where policies look at the moment, known moments come first, which cost next to nothing.
+pub(super) async fn is_refuted(
+    session: &mut Session,
+    stage: &Stage<'_>,
+    prepare: Prepare<'_, '_>,
+) -> Result<bool, Failure> {
+    session.renew();
+    if stage.looks_at_the_moment() {
+        for preferred in known_moments() {
+            if session
+                .refute(prepare(&preferred)?.claim())
+                .await?
+                .is_some()
+            {
+                return Ok(true);
+            }
+        }
+    }
+    if session.refute(prepare(&[])?.claim()).await?.is_none() {
+        return Ok(false);
+    }
+    if stage.links.is_empty() {
+        return Ok(true);
+    }
+    Ok(session
+        .refute(prepare(&stage.links)?.claim())
+        .await?
+        .is_some())
 }
 
 impl Hunt<'_, '_> {
     /// Proves the claim, or finds a question that contradicts it.
     pub(super) async fn run(&self, session: &mut Session) -> Result<Found, Failure> {
         let Some(first) = session.refute((self.prepare)(&[])?.claim()).await? else {
+            return Ok(Found::Nothing);
+        };
+        let moments = self.stage.looks_at_the_moment();
+        for preferred in preferences(moments) {
+            // One that costs too much or can not be read is none that is preferred.
+            match session.refute((self.prepare)(&preferred)?.claim()).await {
+                Err(failure @ (Failure::Stopped | Failure::TimedOut(_))) => return Err(failure),
+                Ok(Some(env)) => {
+                    if let Some(question) = self.realise(&self.model(&env)) {
+                        return Ok(Found::Question(Box::new(question)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let first = if self.stage.links.is_empty() {
+            Some(first)
+        } else {
+            session
+                .refute((self.prepare)(&self.stage.links)?.claim())
+                .await?
+        };
+        let Some(first) = first else {
             return Ok(Found::Nothing);
         };
         match self.real(session, first).await {
@@ -69,32 +129,26 @@ impl Hunt<'_, '_> {
         }
     }
 
+    fn model<'c>(&'c self, env: &'c Env) -> Model<'c> {
+        Model::new(env, self.stage)
+    }
+
     async fn real(&self, session: &mut Session, first: Env) -> Result<Found, Failure> {
-        let named = self.stage.named();
-        let readable = (self.prepare)(&Model::preferences(named))?;
-        // A model that cannot be read is none that is preferred.
-        if let Ok(Some(env)) = session.refute(readable.claim()).await
-            && let Some(question) = self.realise(&Model::new(&env, self.stage.scene, named))
-        {
-            return Ok(Found::Question(Box::new(question)));
-        }
-        let mut shut_out: Vec<String> = Vec::new();
+        let mut conditions = self.stage.links.clone();
         let mut env = first;
-        loop {
-            let model = Model::new(&env, self.stage.scene, named);
+        for _ in 0..MODELS_MAX {
+            let model = self.model(&env);
             if let Some(question) = self.realise(&model) {
                 return Ok(Found::Question(Box::new(question)));
             }
-            shut_out.push(model.other());
-            if shut_out.len() >= MODELS_MAX {
-                return Ok(unreal(&format!("{MODELS_MAX} were tried")));
-            }
-            let others = (self.prepare)(&shut_out)?;
+            conditions.push(model.other());
+            let others = (self.prepare)(&conditions)?;
             match session.refute(others.claim()).await? {
                 Some(next) => env = next,
                 None => return Ok(unreal("and there is no other like it")),
             }
         }
+        Ok(unreal(&format!("{MODELS_MAX} were tried")))
     }
 
     fn realise(&self, model: &Model<'_>) -> Option<Question> {

@@ -16,6 +16,7 @@ use cedar_policy_symcc::Env;
 use super::assume::quoted;
 use super::named::Named;
 use super::scene::{Kind, Scene};
+use super::stage::Stage;
 use crate::policy::{Approval, Facts, On, Person, Question, Requirements, SecondFactor};
 
 /// Most people that approvals are proposed of.
@@ -31,12 +32,19 @@ pub(super) struct Model<'a> {
     env: &'a Env,
     scene: Scene,
     named: &'a Named,
+    /// Whether policies look at the moment of the question.
+    moments: bool,
 }
 
 impl<'a> Model<'a> {
-    /// `env`, found for `scene` with policies that name what is `named`.
-    pub(super) const fn new(env: &'a Env, scene: Scene, named: &'a Named) -> Self {
-        Self { env, scene, named }
+    /// `env`, found on `stage`.
+    pub(super) fn new(env: &'a Env, stage: &'a Stage<'_>) -> Self {
+        Self {
+            env,
+            scene: stage.scene,
+            named: stage.named(),
+            moments: stage.looks_at_the_moment(),
+        }
     }
 
     /// Questions that may be meant, the likeliest first.
@@ -51,38 +59,6 @@ impl<'a> Model<'a> {
             proposed
         });
         proposals.collect()
-    }
-
-    /// Conditions that a model should meet, too, so that a person reads it easily: small numbers,
-    /// people and days as in other cases.
-    pub(super) fn preferences(named: &Named) -> Vec<String> {
-        let mut wanted = vec![
-            "context.approvals <= 3 && context.unreviewed <= 2".to_owned(),
-            "context.duration >= 60 && context.duration <= 2592000".to_owned(),
-            "context.mfa_kind == \"none\" || context.mfa_age <= 86400".to_owned(),
-            format!("principal.issuer == {}", quoted(USUAL_ISSUER)),
-        ];
-        if !named.facts.contains("now") {
-            return wanted;
-        }
-        // A week in which every day is tied to its number, which Cedar cannot compute in general.
-        let day = USUAL_NOW.unix_seconds() / 86_400;
-        let monday = day.saturating_sub((day + 3) % 7);
-        let since = "context.now.durationSince(datetime(\"1970-01-01\"))";
-        let at = |day: u64| format!("duration(\"{day}d\")");
-        let end = monday.saturating_add(7);
-        wanted.push(format!(
-            "{since} >= {} && {since} < {}",
-            at(monday),
-            at(end)
-        ));
-        if named.facts.contains("weekday") {
-            for (weekday, day) in (1..=7_u64).zip(monday..) {
-                let within = format!("{since} >= {} && {since} < {}", at(day), at(day + 1));
-                wanted.push(format!("(context.weekday == {weekday}) == ({within})"));
-            }
-        }
-        wanted
     }
 
     /// A condition that this model does not meet, in Cedar's words.
@@ -124,7 +100,7 @@ impl<'a> Model<'a> {
         {
             same.push(format!("context.source == {source}"));
         }
-        if self.named.facts.contains("now")
+        if self.moments
             && let Some(ms) = self.milliseconds()
         {
             let since = "context.now.durationSince(datetime(\"1970-01-01\"))";
@@ -345,7 +321,7 @@ impl<'a> Model<'a> {
 
     /// The moment of the model where policies look at it, else one of its hour and weekday.
     fn now(&self) -> Option<Timestamp> {
-        if self.named.facts.contains("now") {
+        if self.moments {
             let ms = u64::try_from(self.milliseconds()?).ok()?;
             return Some(Timestamp::from_unix_milliseconds(ms));
         }

@@ -15,7 +15,7 @@ use cedar_policy_symcc::{
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::solver::{Cvc5, NoSolver};
+use super::solver::Cvc5;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +91,11 @@ impl Session {
         }
     }
 
+    /// Gives it the whole time again.
+    pub(super) fn renew(&mut self) {
+        self.deadline = Instant::now() + self.conditions.limit;
+    }
+
     /// A request that contradicts `claim`; `None` is a proof that there is none.
     pub(super) async fn refute(&mut self, claim: Claim<'_>) -> Result<Option<Env>, Failure> {
         let asserts = claim.asserts();
@@ -98,14 +103,7 @@ impl Session {
             return Ok(None);
         }
         if self.compiler.is_none() {
-            let conditions = self.conditions.clone();
-            let starting = Cvc5::start(&conditions.program, conditions.limit);
-            let solver = self.within(starting).await?.map_err(|error| match error {
-                NoSolver::Missing(error) => Failure::Solver(error.to_string()),
-                NoSolver::Wrong(message) => Failure::Solver(message),
-            })?;
-            let compiler = CedarSymCompiler::new(solver);
-            self.compiler = Some(compiler.map_err(|e| Failure::Solver(e.to_string()))?);
+            self.compiler = Some(self.start().await?);
         }
         let Some(mut compiler) = self.compiler.take() else {
             return Err(Failure::Solver("it is gone".to_owned()));
@@ -119,13 +117,31 @@ impl Session {
             Ok(Err(error)) => {
                 let failure = of_symcc(error, compiler.solver_mut()).await;
                 compiler.solver_mut().end().await;
-                Err(failure)
+                // It gives up by itself, too, a little later.
+                let late = Instant::now() >= self.deadline;
+                Err(if late { self.timed_out() } else { failure })
             }
             Err(failure) => {
                 compiler.solver_mut().end().await;
                 Err(failure)
             }
         }
+    }
+
+    const fn timed_out(&self) -> Failure {
+        Failure::TimedOut(self.conditions.limit)
+    }
+
+    async fn start(&mut self) -> Result<CedarSymCompiler<Cvc5>, Failure> {
+        let Conditions { program, limit, .. } = &self.conditions;
+        let failed = |error: &dyn std::fmt::Display| Failure::Solver(error.to_string());
+        let mut solver = Cvc5::start(program, *limit).map_err(|error| failed(&error))?;
+        let introduced = self.within(solver.introduce()).await;
+        if let Err(failure) = introduced.and_then(|done| done.map_err(|error| failed(&error))) {
+            solver.end().await;
+            return Err(failure);
+        }
+        CedarSymCompiler::new(solver).map_err(|error| failed(&error))
     }
 
     /// Ends the process, if there is one.
@@ -137,12 +153,13 @@ impl Session {
 
     /// What `work` yields, unless the deadline or a wish to stop comes first.
     async fn within<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        let timed_out = self.timed_out();
         let stop = &mut self.conditions.stop;
         tokio::select! {
             biased;
             Ok(_) = stop.wait_for(|stop| *stop) => Err(Failure::Stopped),
             done = tokio::time::timeout_at(self.deadline, work) => {
-                done.map_err(|_| Failure::TimedOut(self.conditions.limit))
+                done.map_err(|_| timed_out)
             }
         }
     }

@@ -65,7 +65,8 @@ fn groups(question: &Question) -> Vec<Question> {
 }
 
 fn approvals(question: &Question) -> Vec<Question> {
-    let given = question.facts.approvals.iter().enumerate();
+    // The last first, so that whoever is left has the usual name.
+    let given = question.facts.approvals.iter().enumerate().rev();
     let mut simpler = Vec::new();
     for (at, approval) in given {
         simpler.push(with(question, |q| drop(q.facts.approvals.remove(at))));
@@ -171,7 +172,10 @@ fn moments(question: &Question) -> Vec<Question> {
     let mut simpler = Vec::new();
     let up = |unit: u64| seconds.checked_next_multiple_of(unit);
     let usual = USUAL_SECONDS.into_iter();
-    let rounded = [up(3600), up(60)].into_iter().flatten();
+    let half = (seconds / 2).checked_next_multiple_of(3600);
+    let rounded = [half, up(3600), up(60)].into_iter().flatten();
+    // Longer ones nobody can write.
+    let rounded = rounded.filter(|other| i64::try_from(*other).is_ok());
     for other in usual
         .chain(rounded)
         .filter(|other| rank(*other) < rank(seconds))

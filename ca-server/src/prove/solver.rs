@@ -5,6 +5,7 @@
 //! ends with its owner: it is killed when dropped, ends at the end of its input, and after the time
 //! limit by itself, so that not even a killed authority leaves one behind for long.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -41,45 +42,40 @@ pub(super) fn program() -> PathBuf {
     named.map_or_else(|| PathBuf::from("cvc5"), PathBuf::from)
 }
 
-/// Why there is no solver.
-#[derive(Debug)]
-pub(super) enum NoSolver {
-    /// It can not be started.
-    Missing(std::io::Error),
-    /// It is another program, or a broken one.
-    Wrong(String),
-}
-
 impl Cvc5 {
-    /// Starts `program`, which is to work for `limit` at most, and has it prove that it is cvc5.
-    pub(super) async fn start(program: &Path, limit: Duration) -> Result<Self, NoSolver> {
+    /// Starts `program`, which is to work for `limit` at most on each question. What it is, is found
+    /// out by [`Cvc5::introduce`].
+    ///
+    /// # Errors
+    ///
+    /// When it can not be started.
+    pub(super) fn start(program: &Path, limit: Duration) -> io::Result<Self> {
         let milliseconds = limit.saturating_add(GRACE).as_millis();
-        let child = Command::new(program)
-            .args(["--lang", "smt", &format!("--tlimit={milliseconds}")])
+        let mut child = Command::new(program)
+            .args(["--lang", "smt", &format!("--tlimit-per={milliseconds}")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
-            .spawn();
-        let mut child = child.map_err(NoSolver::Missing)?;
+            .spawn()?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(input), Some(output), Some(complaints)) = pipes else {
-            return Err(NoSolver::Wrong("it has no pipes".to_owned()));
+            return Err(io::Error::other("it has no pipes"));
         };
-        let mut solver = Self {
+        Ok(Self {
             child,
             input: BufWriter::new(input),
             output: BufReader::new(output),
             complaints,
-        };
-        match solver.introduce().await {
-            Ok(()) => Ok(solver),
-            Err(error) => Err(NoSolver::Wrong(error.to_string())),
-        }
+        })
     }
 
-    /// Asks for the name, and one question for each answer.
-    async fn introduce(&mut self) -> Result<(), SolverError> {
+    /// Has it prove that it is cvc5: asks for the name, and one question for each answer.
+    ///
+    /// # Errors
+    ///
+    /// What it did instead; it is to be ended then.
+    pub(super) async fn introduce(&mut self) -> Result<(), SolverError> {
         self.send(b"(get-info :name)\n").await?;
         let name = self.line().await?;
         if !name.contains("\"cvc5\"") {
@@ -105,12 +101,6 @@ impl Cvc5 {
     pub(super) async fn end(&mut self) {
         // Fails only for a process that has ended and been waited for.
         self.child.kill().await.unwrap_or_default();
-    }
-
-    /// The process id, until it has ended.
-    #[cfg(test)]
-    pub(super) fn pid(&self) -> Option<u32> {
-        self.child.id()
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), SolverError> {

@@ -1,10 +1,12 @@
 //! The policies and assumptions of one scene, compiled once for all that is asked about it.
 
+use std::collections::BTreeSet;
+
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet as CedarSet, RequestEnv, Schema};
 use cedar_policy_symcc::err::Error as SymccError;
 use cedar_policy_symcc::{CompiledPolicy, CompiledPolicySet};
 
-use super::assume::assumptions;
+use super::assume::{assumptions, links};
 use super::named::{Beyond, Named};
 use super::scene::Scene;
 use super::session::Failure;
@@ -16,6 +18,8 @@ use crate::policy::{PolicySet, Requirements};
 pub(super) struct Subject<'a> {
     schema: &'a Schema,
     policies: Vec<Policy>,
+    /// What is held against them.
+    others: Vec<Policy>,
     named: Named,
     requirements: &'a Requirements,
     /// The first policy that no proof can speak about.
@@ -33,6 +37,8 @@ pub(super) struct Stage<'a> {
     /// All of them.
     pub(super) compiled: CompiledPolicySet,
     assumptions: Vec<String>,
+    /// Further assumptions, which cost the solver much.
+    pub(super) links: Vec<String>,
 }
 
 impl<'a> Subject<'a> {
@@ -60,16 +66,28 @@ impl<'a> Subject<'a> {
                 beyond.get_or_insert(Beyond(why));
             }
         };
-        own.iter().for_each(&mut add);
-        others.into_iter().for_each(add);
+        let others: Vec<Policy> = others.into_iter().cloned().collect();
+        own.iter().chain(&others).for_each(&mut add);
         named.seats(requirements);
         Self {
             schema: policies.schema(),
             policies: own,
+            others,
             named,
             requirements,
             beyond,
         }
+    }
+
+    /// The facts that something looks at in `scene`.
+    fn facts(&self, scene: Scene) -> BTreeSet<String> {
+        let all = self.policies.iter().chain(&self.others);
+        let mut named = Named::default();
+        for policy in all.filter(|policy| scene.may_match(policy)) {
+            // What is beyond proofs has been noted.
+            named.add(policy).unwrap_or_default();
+        }
+        named.facts
     }
 
     /// The stage for `scene`.
@@ -87,6 +105,7 @@ impl<'a> Subject<'a> {
             compiled: CompiledPolicySet::compile(&set, &environment, self.schema)
                 .map_err(uncompiled)?,
             environment,
+            links: links(&self.facts(scene)),
             policies,
             assumptions: assumptions(scene, &self.named, self.requirements),
         })
@@ -97,6 +116,11 @@ impl<'a> Stage<'a> {
     /// What the policies name.
     pub(super) const fn named(&self) -> &'a Named {
         &self.subject.named
+    }
+
+    /// Whether something here looks at the moment of the question.
+    pub(super) fn looks_at_the_moment(&self) -> bool {
+        self.subject.facts(self.scene).contains("now")
     }
 
     /// The requirements that they may ask for.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::hunt::{Found, Hunt, Prepared};
 use super::proof::{Stages, milliseconds};
 use super::scene::Scene;
-use super::session::{Failure, Session};
+use super::session::{Claim, Failure, Session};
 use super::stage::{Stage, Subject};
 use super::{Counterexample, Outcome, ProveError, Prover, crew};
 use crate::policy::{Action, Judgement, PolicySet, Question, ask, judge};
@@ -32,6 +32,14 @@ pub struct Excess {
     /// How long the solver and the compiler worked.
     #[serde(rename = "took_milliseconds", serialize_with = "milliseconds")]
     pub took: Duration,
+}
+
+impl Excess {
+    /// Whether it is proved that nothing more is permitted.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        matches!(self.outcome, Outcome::Proved)
+    }
 }
 
 /// For each action, whether everything that `inner` permits is permitted by `outer`, too. Blocks
@@ -123,6 +131,11 @@ impl Pair<'_> {
             if stage.plainly_evaluates(forbid)? {
                 continue;
             }
+            // Most can always be evaluated, and one proof of it does for all permits.
+            let alone = stage.failing(&everything()?, forbid, &[])?;
+            if session.refute(Claim::Evaluates(&alone)).await?.is_none() {
+                continue;
+            }
             for permit in stage
                 .policies
                 .iter()
@@ -144,6 +157,11 @@ impl Pair<'_> {
         }
         Ok(Found::Nothing)
     }
+}
+
+fn everything() -> Result<Policy, Failure> {
+    let all = "permit (principal, action, resource);";
+    Policy::parse(None, all).map_err(|error| Failure::Beyond(error.to_string()))
 }
 
 /// `policy` with other names for requirements. Loading has seen to it that they stand as literals.

@@ -1,70 +1,91 @@
 //! Real proofs by a real cvc5, about the examples and about small sets that are wrong in one way.
 
+mod assumed;
+mod changes;
+mod examples;
+mod solvers;
+mod violated;
+
 use std::time::Duration;
 
-use super::*;
-use crate::policy::tests::{examples, set_with};
-use crate::policy::{EXAMPLES, Invariants, PolicySet, Source};
+use super::{Counterexample, Outcome, Proof, Prover, prove_all};
+use crate::policy::tests::{set, set_with};
+use crate::policy::{Cases, Invariants, PolicySet, Source};
 
 /// Long enough for any machine: what is proved here takes tens of milliseconds.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn prover() -> Prover {
     Prover::find(LIMIT).unwrap().0
 }
 
-fn invariants(policies: &PolicySet) -> Invariants {
-    let sources: Vec<Source> = EXAMPLES
-        .iter()
-        .filter(|(name, _)| name.starts_with("invariants/"))
-        .map(|(name, text)| Source::new(name, text))
-        .collect();
-    Invariants::parse(policies, &sources, None).unwrap()
+/// A policy or invariant: its id, and the rest.
+fn statement(id: &str, text: &str) -> String {
+    format!("@id(\"{id}\")\n@reason(\"because of {id}\")\n{text}\n\n")
 }
 
-#[test]
-fn every_example_invariant_is_proved() {
-    let policies = examples();
-    for proof in prove_all(&policies, &invariants(&policies), &prover()).unwrap() {
-        println!("{} {:?}", proof.invariant.id, proof.took);
-        assert!(
-            proof.holds(),
-            "{}: {:#?}",
-            proof.invariant.id,
-            proof.outcome
-        );
+/// A statement about logins.
+fn login(effect: &str, word: &str, condition: &str) -> String {
+    format!("{effect} (principal, action == Action::\"login\", resource) {word} {{ {condition} }};")
+}
+
+/// Policies under ids `p0`, `p1`, …
+fn policies(texts: &[&str]) -> PolicySet {
+    set(&numbered(texts)).unwrap()
+}
+
+fn numbered(texts: &[&str]) -> String {
+    let texts = texts.iter().enumerate();
+    let texts = texts.map(|(at, text)| statement(&format!("p{at}"), text));
+    texts.collect()
+}
+
+/// The one invariant `text`, never or always by its effect.
+fn invariant(policies: &PolicySet, text: &str) -> Invariants {
+    let claim = if text.starts_with("permit") {
+        "always"
+    } else {
+        "never"
+    };
+    let source = Source::new(&format!("a.{claim}.cedar"), &statement("a", text));
+    Invariants::parse(policies, &[source], None).unwrap()
+}
+
+/// What becomes of the one invariant `text` about `policies`.
+fn outcome(policies: &PolicySet, text: &str) -> Outcome {
+    let mut proofs = prove_all(policies, &invariant(policies, text), &prover()).unwrap();
+    assert_eq!(proofs.len(), 1);
+    proofs.remove(0).outcome
+}
+
+/// The counterexample, after asking the case that it is printed as: it is decided as it says.
+#[track_caller]
+fn counterexample(policies: &PolicySet, outcome: Outcome) -> Counterexample {
+    let Outcome::Violated(found) = outcome else {
+        panic!("not violated: {outcome:?}");
+    };
+    let cases = Cases::parse("found.toml", &found.case).unwrap();
+    for outcome in cases.run(policies) {
+        assert!(outcome.passed, "{outcome:?}\n{}", found.case);
+    }
+    *found
+}
+
+#[track_caller]
+fn why_open(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Open { why } => why,
+        other => panic!("not open: {other:?}"),
     }
 }
 
-#[test]
-fn scratch() {
-    let all: String = EXAMPLES
-        .iter()
-        .filter(|(n, _)| crate::policy::is_policy_file(n))
-        .map(|(_, t)| *t)
-        .collect();
-    let parts: Vec<&str> = all.split("\n\n").collect();
-    let limit = prover();
-    for (at, part) in parts.iter().enumerate() {
-        if !part.contains("@id(") {
-            continue;
-        }
-        let id = part.split('"').nth(1).unwrap();
-        let mut rest = parts.clone();
-        rest.remove(at);
-        let policies = set_with("prod-root = [[\"1 of approver\"]]", &rest.join("\n\n")).unwrap();
-        let begun = std::time::Instant::now();
-        let proofs = prove_all(&policies, &invariants(&policies), &limit).unwrap();
-        println!("== without {id} {:?}", begun.elapsed());
-        for proof in proofs {
-            match proof.outcome {
-                Outcome::Violated(c) => println!(
-                    "  {} violated: {} {:?}\n{:?}",
-                    proof.invariant.id, c.verdict, c.policies, c.question
-                ),
-                Outcome::Proved => {}
-                other => println!("  {} {other:?}", proof.invariant.id),
-            }
-        }
-    }
+#[track_caller]
+fn assert_proved(policies: &PolicySet, text: &str) {
+    let outcome = outcome(policies, text);
+    assert!(matches!(outcome, Outcome::Proved), "{text}: {outcome:?}");
+}
+
+fn failed(proofs: &[Proof]) -> Vec<&str> {
+    let failed = proofs.iter().filter(|proof| !proof.holds());
+    failed.map(|proof| proof.invariant.id.as_str()).collect()
 }

@@ -29,11 +29,11 @@ fn the_example_invariants_are_read_in_the_order_of_their_files() {
         .map(|(name, text)| Source::new(name, text))
         .collect();
     let found = Invariants::parse(&examples(), &sources, None).unwrap();
-    assert_eq!(found.len(), 7);
+    assert!(found.len() >= 20, "only {}", found.len());
     let first = found.iter().next().unwrap();
     assert_eq!(first.id, "on-call-can-break-glass");
     assert_eq!(first.claim, Claim::Always);
-    let place = ("invariants/emergency.always.cedar", 3);
+    let place = ("invariants/emergency.always.cedar", 4);
     assert_eq!((first.file.as_str(), first.line), place);
 }
 

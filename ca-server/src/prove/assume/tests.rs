@@ -20,7 +20,7 @@ const NAMES: &str = "forbid (principal, action, resource) when { \
      resource in [Environment::\"prod\", Environment::\"staging\", Environment::\"Bad\"] || \
      [User::\"https://a#1\", User::\"https://a#b#1\", User::\"nobody\", User::\"#1\"] \
      .contains(principal) || principal in Group::\"security\" || \
-     context.now > datetime(\"2026-01-01\") || principal.issuer == \"x\" };";
+     context.now > datetime(\"2026-01-01\") || context.hour > 7 || principal.issuer == \"x\" };";
 
 /// Requirements of every shape, with some that follow from others.
 const TABLE: &str = "one = [[\"1 of leads\"]]\n\
@@ -141,12 +141,21 @@ fn named(policies: &PolicySet) -> Named {
     named
 }
 
+fn everything(policies: &PolicySet, scene: Scene) -> Vec<String> {
+    let named = named(policies);
+    let mut all = assumptions(scene, &named, policies.requirements());
+    let links = links(&named.facts);
+    assert_eq!(links.len(), 24);
+    all.extend(links);
+    all
+}
+
 /// The assumptions that `question` does not meet, or that can not be evaluated for it.
 fn broken(policies: &PolicySet, question: &Question) -> Vec<String> {
     let scene = Scene {
         action: question.action,
     };
-    let all = assumptions(scene, &named(policies), policies.requirements());
+    let all = everything(policies, scene);
     let breaks = |assumption: &String| {
         let text = format!("permit (principal, action, resource) when {{ {assumption} }};");
         let policy: Policy = text.parse().unwrap();
@@ -188,7 +197,7 @@ fn every_assumption_is_one_that_validation_accepts() {
     let policies = seated();
     let validator = cedar_policy::Validator::new(policies.schema().clone());
     for scene in Scene::all() {
-        for assumption in assumptions(scene, &named(&policies), policies.requirements()) {
+        for assumption in everything(&policies, scene) {
             let text = format!(
                 "forbid (principal, action == Action::\"{}\", resource) unless {{ {assumption} }};",
                 scene.action.name()
