@@ -38,17 +38,18 @@ impl Scene {
     }
 
     /// The same for the analysis.
-    pub(super) fn environment(self) -> Result<RequestEnv, ParseErrors> {
+    pub(super) fn environment(self) -> Result<RequestEnv, Box<ParseErrors>> {
         let kind = match self.kind() {
             Kind::Account => "Account",
             Kind::Authority => "Authority",
             Kind::Environment => "Environment",
         };
-        Ok(RequestEnv::new("User".parse()?, self.uid()?, kind.parse()?))
+        let (user, kind) = (named("User")?, named(kind)?);
+        Ok(RequestEnv::new(user, self.uid()?, kind))
     }
 
-    fn uid(self) -> Result<EntityUid, ParseErrors> {
-        let kind: EntityTypeName = "Action".parse()?;
+    fn uid(self) -> Result<EntityUid, Box<ParseErrors>> {
+        let kind = named("Action")?;
         let id = EntityId::new(self.action.name());
         Ok(EntityUid::from_type_name_and_id(kind, id))
     }
@@ -67,4 +68,8 @@ impl Scene {
             name == self.action.name() || !plain
         })
     }
+}
+
+fn named(kind: &str) -> Result<EntityTypeName, Box<ParseErrors>> {
+    Ok(kind.parse::<EntityTypeName>()?)
 }

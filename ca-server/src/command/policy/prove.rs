@@ -133,11 +133,11 @@ impl Loaded {
     /// What to do; an exit code and why where there is nothing to do.
     fn task(self, asked: &Prove, setting: &PolicySetting) -> Result<Task, (u8, String)> {
         if asked.analyse {
-            return Ok(Task::Analyse(self.policies));
+            return Ok(Task::Analyse(Box::new(self.policies)));
         }
         if asked.subset_of.is_some() {
             let other = self.other.unwrap_or_else(|| self.policies.clone());
-            return Ok(Task::Subset(self.policies, other));
+            return Ok(Task::Subset(Box::new((self.policies, other))));
         }
         let folder = setting.policy_dir.join(INVARIANTS_NAME);
         if self.invariants.is_empty() {
@@ -158,16 +158,16 @@ impl Loaded {
             })?
         };
         Ok(Task::Invariants(
-            self.other.unwrap_or(self.policies),
+            Box::new(self.other.unwrap_or(self.policies)),
             invariants,
         ))
     }
 }
 
 enum Task {
-    Analyse(PolicySet),
-    Invariants(PolicySet, Invariants),
-    Subset(PolicySet, PolicySet),
+    Analyse(Box<PolicySet>),
+    Invariants(Box<PolicySet>, Invariants),
+    Subset(Box<(PolicySet, PolicySet)>),
 }
 
 impl Task {
@@ -193,7 +193,8 @@ impl Task {
                 let text = print::proofs(policies, &proofs);
                 (ok, json!({"ok": ok, "invariants": proofs}), text)
             }
-            Self::Subset(policies, other) => {
+            Self::Subset(sets) => {
+                let (policies, other) = sets.as_ref();
                 let found = prove::subset(policies, other, prover)?;
                 let ok = found.iter().all(prove::Excess::is_none);
                 let text = print::excess(policies, &found);
