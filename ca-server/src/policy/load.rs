@@ -79,7 +79,12 @@ pub(super) fn load(
         .map_err(|error| one(Problem::cedar(schema_name, schema_text, &error)))?;
     let vocabulary = Vocabulary::new(&schema)
         .map_err(|error| one(Problem::cedar(schema_name, schema_text, &*error)))?;
-    vocabulary.check(&schema).map_err(|error| {
+    let absent = |()| match rules {
+        Rules::Now => vocabulary.check_absent(&schema),
+        Rules::Ever => Ok(()),
+    };
+    let fits = vocabulary.check(&schema).and_then(absent);
+    fits.map_err(|error| {
         let message = format!("the schema does not fit what the authority supplies: {error}");
         let hint = "start from the schema that `ca-server init` writes".to_owned();
         one(Problem::at(

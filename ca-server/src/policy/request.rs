@@ -101,25 +101,45 @@ impl Vocabulary {
     ///
     /// What the schema asks for that is not supplied, or the other way round.
     pub(super) fn check(&self, schema: &Schema) -> Result<(), AskError> {
+        let mut questions = Action::ALL.into_iter().map(specimen);
+        questions.try_for_each(|question| {
+            let question = question?;
+            let (entities, _) = self.entities(&question)?;
+            self.fits(schema, &question, entities)
+        })
+    }
+
+    /// Whether `schema` counts on nothing that may be absent: on an optional fact, or on anything
+    /// that is said of groups, environments and the authority. A policy that does would fail.
+    ///
+    /// # Errors
+    ///
+    /// What it counts on.
+    pub(super) fn check_absent(&self, schema: &Schema) -> Result<(), AskError> {
+        let mut questions = Action::ALL.into_iter().map(specimen);
+        questions.try_for_each(|question| {
+            let question = question.map(sparse)?;
+            let (mut entities, _) = self.entities(&question)?;
+            entities.extend(self.bare(&question));
+            self.fits(schema, &question, entities)
+        })
+    }
+
+    fn fits(
+        &self,
+        schema: &Schema,
+        question: &Question,
+        entities: Vec<Entity>,
+    ) -> Result<(), AskError> {
         // An empty set would fit a set of anything.
         let met = BTreeSet::from(["specimen"]);
-        let full = Action::ALL.into_iter().map(specimen);
-        // A schema must not count on what may be absent: its policies would fail without it.
-        let sparse = full.clone().map(|question| question.map(sparse));
-        for question in full.chain(sparse) {
-            let question = question?;
-            let action = question.action;
-            let context =
-                Context::from_pairs(self.facts(&question, &met)).map_err(AskError::new)?;
-            let (mut entities, resources) = self.entities(&question)?;
-            entities.extend(self.bare(&question));
-            Entities::from_entities(entities, Some(schema)).map_err(AskError::new)?;
-            for (_, resource) in resources {
-                let who = self.user(&question.who.subject);
-                let action = self.action(action);
-                Request::new(who, action, resource, context.clone(), Some(schema))
-                    .map_err(AskError::new)?;
-            }
+        let context = Context::from_pairs(self.facts(question, &met)).map_err(AskError::new)?;
+        Entities::from_entities(entities, Some(schema)).map_err(AskError::new)?;
+        for (_, resource) in self.entities(question)?.1 {
+            let who = self.user(&question.who.subject);
+            let action = self.action(question.action);
+            Request::new(who, action, resource, context.clone(), Some(schema))
+                .map_err(AskError::new)?;
         }
         Ok(())
     }

@@ -9,8 +9,7 @@ mod violated;
 use std::time::Duration;
 
 use super::{Counterexample, Outcome, Proof, Prover, prove_all};
-use crate::policy::tests::{set, set_with};
-use crate::policy::{Cases, Invariants, PolicySet, Source};
+use crate::policy::{Cases, EXAMPLES, Invariants, PolicySet, REQUIREMENTS_NAME, Source};
 
 /// Long enough for any machine: what is proved here takes tens of milliseconds.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -31,7 +30,19 @@ fn login(effect: &str, word: &str, condition: &str) -> String {
 
 /// Policies under ids `p0`, `p1`, …
 fn policies(texts: &[&str]) -> PolicySet {
-    set(&numbered(texts)).unwrap()
+    set_with("", &numbered(texts))
+}
+
+/// The policies in `text` with the requirements in `table`. Not linted: what nobody would write is
+/// proved about as well.
+fn set_with(table: &str, text: &str) -> PolicySet {
+    let (schema, schema_text) = EXAMPLES[0];
+    let sources = [
+        Source::new(schema, schema_text),
+        Source::new("a.cedar", text),
+        Source::new(REQUIREMENTS_NAME, &format!("[requirements]\n{table}")),
+    ];
+    PolicySet::from_sources(&sources).unwrap()
 }
 
 fn numbered(texts: &[&str]) -> String {

@@ -65,9 +65,8 @@ fn requirements_are_met_by_people_and_people_meet_requirements() {
     let table = "one = [[\"1 of leads\"]]\n\
                  two = [[\"2 of security\"], [\"1 of leads\", \"1 of security\"]]\n\
                  some = [[\"2 approvals\"]]";
-    let permit = |condition: &str| {
-        set_with(table, &statement("p", &login("permit", "when", condition))).unwrap()
-    };
+    let permit =
+        |condition: &str| set_with(table, &statement("p", &login("permit", "when", condition)));
     for (policy, claim) in [
         (
             "context.met.contains(\"one\")",
@@ -102,7 +101,7 @@ fn a_requirement_follows_from_another_exactly_if_its_people_do() {
     let table = "one = [[\"1 of a\"]]\nboth = [[\"1 of a\", \"1 of b\"]]\n\
                  two = [[\"2 of a\"]]\nany = [[\"2 approvals\"]]\neither = [[\"1 of a\"], [\"1 of b\"]]";
     let text = statement("p", &login("permit", "when", "context.on_call"));
-    let policies = set_with(table, &text).unwrap();
+    let policies = set_with(table, &text);
     let table = policies.requirements();
     let follows = |from: &str, to: &str| table.get(from).unwrap().implies(table.get(to).unwrap());
     for (from, to) in [

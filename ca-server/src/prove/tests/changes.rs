@@ -162,7 +162,7 @@ fn requirements_of_one_name_are_compared_by_the_people_they_take() {
         "p",
         &login("permit", "when", "context.met.contains(\"keys\")"),
     );
-    let with = |people: &str| set_with(&format!("keys = {people}"), &text).unwrap();
+    let with = |people: &str| set_with(&format!("keys = {people}"), &text);
     let strict = with("[[\"2 of security\"]]");
     let loose = with("[[\"1 of security\"]]");
     assert!(of_login(&strict, &loose).is_none());

@@ -114,7 +114,7 @@ fn policies_that_change_nothing_are_found_with_their_places() {
     .unwrap();
     let statement = |id: &str, effect: &str, condition: &str| {
         format!(
-            "@id(\"{id}\")\n@reason(\"r\")\n{effect} (principal, action == Action::\"login\", \
+            "@id(\"{id}\")\n@reason(\"r\")\n{effect} (principal in Group::\"a\", action == Action::\"login\", \
              resource)\nwhen {{ {condition} }};\n\n"
         )
     };
@@ -132,7 +132,11 @@ fn policies_that_change_nothing_are_found_with_their_places() {
     let covered =
         "- half (b.cedar:1): changes nothing: all of it is decided so by hour (a.cedar:1)";
     assert!(text.starts_with(covered), "{text}");
-    let never = statement("never", "permit", "context.hour > 30");
+    let never = statement(
+        "never",
+        "permit",
+        "context.mfa_kind == \"none\" && context.mfa_age < 60",
+    );
     std::fs::write(dir.path().join("c.cedar"), &never).unwrap();
     let (code, text) = analyse();
     assert_eq!(code, EXIT_FAILED, "{text}");
