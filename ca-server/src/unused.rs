@@ -55,7 +55,11 @@ impl Evidence {
         self.decisions = self.decisions.saturating_add(1);
         let question = &decision.question;
         let used = match decision.verdict {
-            Verdict::Permit => decision.policies.clone(),
+            // A policy may have had another id then.
+            Verdict::Permit => match ask(policies, question) {
+                Decided::Permit { policies } => &policies | &decision.policies,
+                Decided::Deny(_) => decision.policies.clone(),
+            },
             Verdict::Approval => supposed(policies, question),
             Verdict::Deny => return,
         };

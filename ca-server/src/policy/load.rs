@@ -300,6 +300,12 @@ impl Loading {
                 &spelt(policy, "reason", REASON),
             );
         }
+        if reason.is_some_and(|reason| reason.chars().any(char::is_control)) {
+            wrong(
+                "the @reason holds a control character".to_owned(),
+                "one line of plain words: it is shown on people's terminals",
+            );
+        }
         let Some(id) = written(policy, "id") else {
             return wrong("the policy has no @id".to_owned(), &spelt(policy, "id", ID));
         };

@@ -66,12 +66,15 @@ pub struct Ruling {
     pub policies: Arc<[String]>,
 }
 
+/// What can be asked of each kind of question, by what tells kinds apart; none where nothing can.
+type Plans = HashMap<Box<[u8]>, Option<Arc<Plan>>>;
+
 /// The answers so far of one set of policies.
 #[derive(Debug)]
 pub struct Memo<'a> {
     policies: &'a PolicySet,
     hasher: RandomState,
-    plans: RwLock<HashMap<Box<[u8]>, Option<Arc<Plan>>>>,
+    plans: RwLock<Plans>,
     answers: Vec<Mutex<HashMap<Box<[u8]>, Ruling>>>,
     /// Every list of deciding policies there was, so that answers share them.
     lists: Mutex<BTreeSet<Arc<[String]>>>,

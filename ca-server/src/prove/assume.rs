@@ -24,6 +24,7 @@ pub(super) fn assumptions(scene: Scene, named: &Named, requirements: &Requiremen
     people(requirements, &mut all);
     met(requirements, &mut all);
     who(named, &mut all);
+    holder(named, &mut all);
     match scene.kind() {
         Kind::Account => accounts(named, &mut all),
         Kind::Environment => environments(named, &mut all),
@@ -155,6 +156,20 @@ fn who(named: &Named, all: &mut Vec<String>) {
             let issuers = issuers.join(", ");
             format!("principal != {user} || [{issuers}].contains(principal.issuer)")
         });
+    }
+}
+
+/// Of people only whoever asks comes with groups (`Vocabulary::entities`): anybody else that a
+/// request, grant or emergency is about is in none, as far as policies can see.
+fn holder(named: &Named, all: &mut Vec<String>) {
+    if !named.facts.contains("holder") {
+        return;
+    }
+    for group in &named.groups {
+        all.push(format!(
+            "!(context has holder && context.holder != principal && context.holder in Group::{})",
+            quoted(group)
+        ));
     }
 }
 

@@ -77,10 +77,17 @@ fn groups_in(json: &Value, found: &mut BTreeSet<String>) {
 }
 
 /// The literal bound of a window in a policy's text: where it stands, and what it is. None where
-/// there is none, or more than one.
+/// there is none, or more than one, or where a smaller one might permit more.
 fn bound(text: &str) -> Option<(Range<usize>, u64)> {
     let (start, _) = text.match_indices(BOUND).next()?;
     if text.matches("context.duration").count() != 1 {
+        return None;
+    }
+    // Less is less only where nothing turns the condition round.
+    if ["unless", "!", "if ", "false"]
+        .iter()
+        .any(|turn| text.contains(turn))
+    {
         return None;
     }
     let start = start.saturating_add(BOUND.len());

@@ -207,6 +207,8 @@ fn a_bound_that_is_not_one_plain_number_is_left_alone() {
         "when { context.duration <= 3600 * 1 };",
         "when { 3600 >= context.duration };",
         "when { context.duration <= 3600 || (context.on_call && context.duration <= 7200) };",
+        "when { !(context.duration <= 3600) || true };",
+        "unless { context.duration <= 3600 && context.on_call };",
     ] {
         let policies = set(&[("routine.cedar", bound, other)]);
         let used = [login(&policies, "alice", "engineering", "prod/deploy", 60)];

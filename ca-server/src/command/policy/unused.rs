@@ -20,6 +20,7 @@ use crate::policy::{PolicySet, Source, words};
 use crate::reach::{Actor, Limits, Survey, Target};
 use crate::recorded;
 use crate::replay::{Report, Sets, Window, replay};
+use crate::store::Store;
 use crate::unused::{Evidence, Finding, findings, proposal};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -95,21 +96,12 @@ pub(super) fn run(
     let covered = evidence.covers(since);
     let found = findings(&policies, (&actors, &reach), &evidence, covered);
     let proposed = proposal(&policies, &found);
-    let replayed = if proposed.as_slice() == policies.sources() {
-        None
-    } else {
-        let other = PolicySet::from_sources(&proposed).context("the proposal does not load")?;
-        let sets = Sets {
-            other: &other,
-            in_force: Some(&policies),
-        };
-        let window = Window {
-            since: Some(since),
-            until: None,
-        };
-        Some(replay(store, sets, window, &mut |_, _| {})?)
+    let window = Window {
+        since: Some(since),
+        until: None,
     };
-    if let Some(folder) = &asked.write {
+    let replayed = replayed(store, (&policies, &proposed), window)?;
+    if let Some(folder) = asked.write.as_deref().filter(|_| replayed.is_some()) {
         write(&setting.policy_dir, &proposed, folder)?;
     }
     let told = Told {
@@ -134,6 +126,23 @@ pub(super) fn run(
     })
 }
 
+/// What the proposal would have decided otherwise; none where nothing is proposed.
+fn replayed(
+    store: &dyn Store,
+    (policies, proposed): (&PolicySet, &[Source]),
+    window: Window,
+) -> anyhow::Result<Option<Report>> {
+    if proposed == policies.sources() {
+        return Ok(None);
+    }
+    let other = PolicySet::from_sources(proposed).context("the proposal does not load")?;
+    let sets = Sets {
+        other: &other,
+        in_force: Some(policies),
+    };
+    Ok(Some(replay(store, sets, window, &mut |_, _| {})?))
+}
+
 /// Everything that somebody might get: accounts of the configuration and of the policies.
 fn targets(setting: &PolicySetting, survey: &Survey<'_>) -> Vec<Target> {
     let mut accounts: BTreeMap<Environment, BTreeSet<Principal>> = survey.accounts();
@@ -146,7 +155,10 @@ fn targets(setting: &PolicySetting, survey: &Survey<'_>) -> Vec<Target> {
 
 /// The proposed texts in a new folder, with everything else of the old one.
 fn write(from: &Path, proposed: &[Source], folder: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir(folder).with_context(|| format!("cannot make the folder {folder:?}"))?;
+    std::fs::create_dir(folder).map_err(|error| {
+        let hint = "name a folder that does not exist yet";
+        anyhow::anyhow!("cannot make the folder {folder:?}: {error}\nhint: {hint}")
+    })?;
     for source in proposed {
         let path = folder.join(&source.name);
         std::fs::write(&path, &source.text).with_context(|| format!("cannot write {path:?}"))?;
@@ -169,7 +181,9 @@ fn write(from: &Path, proposed: &[Source], folder: &Path) -> anyhow::Result<()> 
 
 impl Told<'_> {
     fn lost(&self) -> u64 {
-        self.replayed.map_or(0, Report::lost)
+        // What the set in force would refuse as well is not the proposal's.
+        let own = |report: &Report| report.lost().saturating_sub(report.already.unwrap_or(0));
+        self.replayed.map_or(0, own)
     }
 
     fn diff(&self) -> String {
@@ -200,10 +214,10 @@ impl Told<'_> {
             self.finding(finding, out)?;
         }
         let Some(replayed) = self.replayed else {
-            return writeln!(out, "nothing to propose");
+            return writeln!(out, "nothing to propose, nothing written");
         };
         writeln!(out, "\nproposal:\n{}", self.diff())?;
-        let (all, lost) = (replayed.all(), replayed.lost());
+        let (all, lost) = (replayed.all(), self.lost());
         writeln!(
             out,
             "replay of {all} decisions of these days: {lost} of them would be allowed less"

@@ -165,9 +165,14 @@ impl<'i> Reading<'i> {
             return Ok(None);
         };
         match name.as_ref() {
-            DeValue::String(text) if !text.trim().is_empty() => Ok(Some(text.trim().to_owned())),
+            // It stands alone on lines that people and CI read.
+            DeValue::String(text)
+                if !text.trim().is_empty() && !text.trim().chars().any(char::is_control) =>
+            {
+                Ok(Some(text.trim().to_owned()))
+            }
             _ => {
-                let message = "the name is no text, or nothing is in it".to_owned();
+                let message = "the name is no line of text, or nothing is in it".to_owned();
                 let hint = "write name = \"root in prod waits for an approval\"";
                 Err(Wrong::new(name.span(), message, hint))
             }

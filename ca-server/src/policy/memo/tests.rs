@@ -103,11 +103,11 @@ fn question() -> impl Strategy<Value = Question> {
     ]);
     let duration = seconds(&[600, 1799, 1800, 3600, 3601, 7200]);
     let age = seconds(&[0, 59, 60, 61, 1800, 3600, 3601, 7201]);
-    let kind = prop::sample::select(vec![
-        SecondFactor::Totp as fn(Duration) -> SecondFactor,
-        SecondFactor::Recovery,
-        |_| SecondFactor::None,
-    ]);
+    let kinds: Vec<fn(Duration) -> SecondFactor> =
+        vec![SecondFactor::Totp, SecondFactor::Recovery, |_| {
+            SecondFactor::None
+        }];
+    let kind = prop::sample::select(kinds);
     let numbers = (now, duration, age, kind, 0_u64..2);
     let who = prop::sample::select(vec!["alice", "bob"]);
     let sub = prop::sample::select(vec!["alice", "bob"]);

@@ -22,6 +22,7 @@ const NAMES: &str = "forbid (principal, action, resource) when { \
      resource in [Environment::\"prod\", Environment::\"staging\", Environment::\"Bad\"] || \
      [User::\"https://a#1\", User::\"https://a#b#1\", User::\"nobody\", User::\"#1\"] \
      .contains(principal) || principal in Group::\"security\" || \
+     (context has holder && context.holder in Group::\"security\") || \
      context.now > datetime(\"2026-01-01\") || context.hour > 7 || principal.issuer == \"x\" };";
 
 /// Requirements of every shape, with some that follow from others.
@@ -152,9 +153,21 @@ fn everything(policies: &PolicySet, scene: Scene) -> Vec<String> {
     all
 }
 
+/// The conjunction, as a tree that is no deeper than it must be: Cedar evaluates only so deep.
+fn together(conditions: &[String]) -> String {
+    match conditions {
+        [] => "true".to_owned(),
+        [one] => format!("({one})"),
+        many => {
+            let (left, right) = many.split_at(many.len() / 2);
+            format!("({} && {})", together(left), together(right))
+        }
+    }
+}
+
 /// A policy that allows exactly what meets `assumptions`, all of which can be evaluated.
 fn met_by(assumptions: &[String]) -> CedarSet {
-    let all = format!("({})", assumptions.join(") && ("));
+    let all = together(assumptions);
     let text = format!("permit (principal, action, resource) when {{ {all} }};");
     let policy: Policy = text.parse().unwrap();
     CedarSet::from_policies([policy]).unwrap()

@@ -156,3 +156,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn groups_of_whom_it_is_about_prove_nothing_because_the_authority_supplies_none() {
+    let policies = policies(&[&login("permit", "when", "principal in Group::\"sre\"")]);
+    let text = login(
+        "forbid",
+        "when",
+        "context has holder && context.holder != principal && context.holder in Group::\"sre\"",
+    );
+    let outcome = outcome(&policies, &text);
+    assert!(matches!(outcome, Outcome::Vacuous), "{outcome:?}");
+}
