@@ -49,7 +49,7 @@ fn without_cvc5_it_says_how_to_install_it() {
     without.env("PATH", home.path()).env_remove("CVC5");
     let text = run(without).exits_with(2).stdout;
     assert!(
-        text.starts_with("{\"error\":\"the solver \\\"cvc5\\\""),
+        text.starts_with("{\"ok\":false,\"error\":\"the solver \\\"cvc5\\\""),
         "{text}"
     );
 }
